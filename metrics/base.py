@@ -1,0 +1,236 @@
+"""The nouns of the library: cards, scores, samples, and what a metric and a network must offer.
+
+A metric reads *units*. At image level a unit is one image; at prompt level it is all images
+of one (model, prompt); at model level all images of one model. Networks never see units:
+they turn images into features, once, and every metric on that network reads the features.
+
+Plain data and interfaces only: this file imports no network library.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Tier = Literal["bundled", "standard", "large"]
+Level = Literal["image", "prompt", "model"]
+Direction = Literal["higher", "lower", "neutral"]
+Status = Literal["established", "experimental"]
+
+
+@dataclass(frozen=True)
+class BackboneCard:
+    """The network behind a metric in one tier.
+
+    Attributes:
+        id: Name of the network, as stored with every score.
+        revision: Commit of the weights on the Hub, or how the revision is found.
+        parameters: Number of parameters.
+        download_mb: Size of the download in megabytes (10^6 bytes); 0 when shipped with us.
+        licence: Licence of the weights.
+    """
+
+    id: str
+    revision: str
+    parameters: int
+    download_mb: int
+    licence: str
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """Everything a person should know about a metric; dialogs, tables and lists read it.
+
+    Attributes:
+        id: The unique name, such as "clip_score".
+        name: The name people see.
+        question: The question it answers, as a person would ask it.
+        level: What one value belongs to.
+        direction: Whether higher is better, lower is better, or neither.
+        range: Smallest and largest possible value; None where there is no bound.
+        formula: How the value is computed.
+        needs: What it reads, such as ("image", "prompt").
+        backbones: The network by tier; a tier that is absent cannot compute it.
+        citation: Where it was published.
+        weaknesses: What it is known to get wrong.
+        status: Whether the field trusts it.
+        version: Changes when the same input gives another value.
+    """
+
+    id: str
+    name: str
+    question: str
+    level: Level
+    direction: Direction
+    range: tuple[float | None, float | None]
+    formula: str
+    needs: tuple[str, ...]
+    backbones: Mapping[Tier, BackboneCard]
+    citation: str
+    weaknesses: tuple[str, ...]
+    status: Status
+    version: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The card as plain JSON values (lists, not tuples)."""
+        return {
+            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "range": list(self.range),
+            "needs": list(self.needs),
+            "weaknesses": list(self.weaknesses),
+            "backbones": {tier: asdict(card) for tier, card in self.backbones.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value, or the reason why there is none; always with its evidence.
+
+    Attributes:
+        value: The finite number, or None when unscored.
+        reason: Why there is no number, in words a person can act on; None when scored.
+        detail: The evidence as plain JSON values.
+    """
+
+    value: float | None
+    reason: str | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a value that is no number, and anything but exactly one of value and reason.
+
+        Raises:
+            ValueError: The value is not finite, or both or neither of the two are given.
+        """
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"A score is a finite number, not {self.value}; use Score.unscored(reason).")
+        if (self.value is None) == (not self.reason):
+            raise ValueError("A score has either a value or a reason: use Score.of or Score.unscored.")
+
+    @classmethod
+    def of(cls, value: float, **detail: Any) -> Self:
+        """A scored value.
+
+        Raises:
+            ValueError: The value is not finite.
+        """
+        return cls(float(value), None, detail)
+
+    @classmethod
+    def unscored(cls, reason: str, **detail: Any) -> Self:
+        """No value, and why.
+
+        Raises:
+            ValueError: The reason is empty.
+        """
+        return cls(None, reason, detail)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image to score.
+
+    Attributes:
+        key: The caller's name for it; comes back with every score.
+        path: The image file.
+        prompt: The text it was made from; "" when unknown.
+        image_hash: SHA-256 of the file's bytes in hex; None: computed when needed.
+        model: Which model made it; groups the samples of prompt and model level.
+        seed: The seed it was made with, when known.
+    """
+
+    key: str
+    path: Path
+    prompt: str = ""
+    image_hash: str | None = None
+    model: str = ""
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one value belongs to, with one feature per image from the network.
+
+    Attributes:
+        samples: The images: exactly one at image level.
+        features: What `Network.encode` gave for each, in the same order.
+    """
+
+    samples: tuple[Sample, ...]
+    features: tuple[Any, ...]
+
+
+class Network(Protocol):
+    """A loaded network. `prepare` runs in worker threads, the rest in the caller's thread."""
+
+    def prepare(self, image: "Image") -> Any:
+        """One RGB image as this network's input."""
+
+    def encode(self, prepared: Sequence[Any]) -> Sequence[Any]:
+        """One feature for each prepared image, in the same order."""
+
+
+class BackboneSource(Protocol):
+    """Where a network comes from; equal sources are loaded once.
+
+    Everything but `load` must work without importing a network library, so that an analysis
+    whose scores are all known loads nothing.
+    """
+
+    @property
+    def card(self) -> BackboneCard:
+        """The network's card."""
+
+    @property
+    def revision(self) -> str:
+        """What identifies the weights exactly.
+
+        Raises:
+            MissingWeights: The weights are not there to identify.
+        """
+
+    @property
+    def preprocessing(self) -> str:
+        """What identifies the way from pixels and text to the network's input."""
+
+    def load(self, device: str) -> Network:
+        """Load the network onto a device ("cpu", "cuda", "mps").
+
+        Raises:
+            MissingWeights: The weights are not on this computer, or do not load.
+        """
+
+    def __hash__(self) -> int:
+        """Sources are dictionary keys."""
+
+
+class Metric(ABC):
+    """One metric: its card, and how features become scores. Made anew for each analysis."""
+
+    card: ClassVar[MetricCard]
+
+    @abstractmethod
+    def source(self, tier: Tier, assets: Path) -> BackboneSource:
+        """Where this metric's network comes from, for a tier of its card.
+
+        Args:
+            tier: One of the card's tiers.
+            assets: Folder of the bundled networks.
+        """
+
+    def text(self, samples: Sequence[Sample]) -> str:
+        """The text a unit's value depends on; "" for metrics that read none."""
+        return ""
+
+    def refusal(self, samples: Sequence[Sample], source: Any) -> str | None:
+        """Why a unit cannot be scored, before anything is loaded; None if it can."""
+        return None
+
+    @abstractmethod
+    def judge(self, units: Sequence[Unit], network: Any) -> list[Score]:
+        """One score for each unit, in the same order."""
