@@ -1,0 +1,140 @@
+"""Scores pictures: images x metrics -> score rows, as a generator of events."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import metrics
+from explorer.errors import Cancelled, InvalidRequest, UnknownName
+from explorer.recipes import read_recipe
+from explorer.score_store import ScoreStore
+from explorer.types import AnalyzeRequest, Event, Image, Progress, Recipe, Scored, ScoreRow
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+NO_RECIPE = "(no recipe)"
+
+
+@dataclass(slots=True)
+class Analysis:
+    """One execution of an analysis over pictures that exist."""
+
+    images: Sequence[Image]
+    request: AnalyzeRequest
+    store: ScoreStore
+    options: metrics.ScoreOptions
+
+    def events(self) -> Iterator[Event]:
+        """Score every picture with every metric; what is known is not computed again.
+
+        Raises:
+            Cancelled: The person stopped it; finished scores stay.
+        """
+        by_id = {image.id: image for image in self.images}
+        samples = [
+            metrics.Sample(
+                key=image.id,
+                path=image.path,
+                prompt=image.recipe.prompt,
+                image_hash=image.id,
+                model=image.recipe.model,
+                seed=image.recipe.seed,
+            )
+            for image in by_id.values()
+        ]
+        for event in metrics.score(samples, self.request.metrics, self.options):
+            if isinstance(event, metrics.Scored):
+                if event.score.value is None:
+                    # The library caches values only; the reason is worth keeping too.
+                    self.store.put_many({event.recipe: event.score})
+                yield Scored(by_id[event.sample.key], score_row(event), event.cached)
+            elif isinstance(event, metrics.BackboneLoading):
+                yield Progress(0, len(samples) * len(self.request.metrics), event.message)
+            elif isinstance(event, metrics.Progress):
+                yield Progress(event.done, event.total, event.message, event.seconds_left)
+            elif isinstance(event, metrics.Stopped):
+                raise Cancelled("Stopped. What was finished is kept; starting again continues.")
+
+
+def check(request: AnalyzeRequest) -> None:
+    """Refuse an analysis that cannot be done.
+
+    Raises:
+        UnknownName: No such metric.
+        InvalidRequest: No metric chosen, or an unknown tier.
+    """
+    if not request.metrics:
+        raise InvalidRequest("Choose at least one metric.")
+    known = [card.id for card in metrics.list_metrics()]
+    for name in request.metrics:
+        if name not in known:
+            raise UnknownName("metric", name, known)
+    if request.tier not in ("bundled", "standard", "large"):
+        raise UnknownName("tier", request.tier, ("bundled", "standard", "large"))
+
+
+def folder_images(folder: Path) -> list[Image]:
+    """The pictures of a folder made here or elsewhere.
+
+    A picture without our recipe has no known prompt; metrics that need one say so.
+
+    Raises:
+        InvalidRequest: No such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise InvalidRequest(f"There is no folder {folder}.")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    if not files:
+        raise InvalidRequest(f"There is no picture in {folder}. PNG, JPEG and WebP files are read.")
+    return [_folder_image(path) for path in files]
+
+
+def _folder_image(path: Path) -> Image:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        recipe = read_recipe(path)
+    except OSError:
+        recipe = None  # a damaged file stays in the list: the metrics say what is wrong with it
+    created = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
+    return Image(digest, path, recipe or _unknown_recipe(path), created)
+
+
+def _unknown_recipe(path: Path) -> Recipe:
+    return Recipe(
+        model=NO_RECIPE,
+        model_hash="",
+        checkpoint_hash="",
+        loras=(),
+        prompt="",
+        negative="",
+        seed=0,
+        sampler="",
+        steps=0,
+        guidance=0.0,
+        width=0,
+        height=0,
+        prompt_id=path.name,
+        suite="",
+        category="",
+        difficulty="",
+        cell="",
+    )
+
+
+def score_row(event: metrics.Scored) -> ScoreRow:
+    """A score of the metrics library as the record the rest of the program knows."""
+    key = event.recipe
+    return ScoreRow(
+        image_id=event.sample.key,
+        metric=event.metric,
+        tier=key.tier,
+        value=event.score.value,
+        reason=event.score.reason,
+        detail=event.score.detail,
+        metric_version=key.metric_version,
+        backbone=key.backbone,
+        revision=key.revision,
+        preprocessing=key.preprocessing,
+    )

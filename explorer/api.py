@@ -1,0 +1,324 @@
+"""Explorer: the plain Python API. The page, the command line and scripts all use it.
+
+It composes the other modules and holds no logic of its own beyond that. One Explorer is
+made in `benchmark_app.py` and passed down.
+"""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import metrics
+from explorer import analysis, jobs, statistics
+from explorer.checkpoints import ModelLibrary, looks_like_path, native_size
+from explorer.errors import InvalidRequest
+from explorer.generation import Generation
+from explorer.job_store import Request, new_job_id
+from explorer.pipelines import PipelineManager
+from explorer.plans import Plan, Planner
+from explorer.recipes import parameters_text
+from explorer.reports import Results
+from explorer.settings import Settings
+from explorer.storage import RunRecord, Storage, write_whole
+from explorer.suites import SuiteLibrary
+from explorer.types import (
+    AnalyzeRequest,
+    Checkpoint,
+    Event,
+    Failed,
+    GenerateRequest,
+    Image,
+    ImagePage,
+    ImageQuery,
+    Job,
+    LeaderboardRow,
+    Lora,
+    Progress,
+    Run,
+    ScoreRow,
+    Suite,
+)
+
+
+class Explorer:
+    """Everything the program can do, without a page."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the workspace. Loads no model and starts no work.
+
+        Raises:
+            StorageError: The workspace cannot be written.
+        """
+        self.settings = settings
+        self.storage = Storage(settings.images, settings.thumbnails, settings.database)
+        self.pipelines = PipelineManager(settings.device, settings.precision, settings.offline)
+        self._models = ModelLibrary(
+            checkpoint_folders=(settings.checkpoints, *settings.model_folders),
+            lora_folders=(settings.loras,),
+            bundled=settings.assets / "models",
+        )
+        self._suites = SuiteLibrary(settings.prompts, settings.suites)
+        self._planner = Planner(self._models, self._suites, self.storage.file_hash)
+        lock = settings.root / "worker.lock"
+        self._worker = jobs.Worker(self.storage.jobs, self._execute, lock)
+
+    def close(self) -> None:
+        """Stop the worker within one step, free the model, and release the database."""
+        self._worker.stop()
+        self.pipelines.release()
+        self.storage.close()
+
+    # what there is
+
+    def models(self) -> list[Checkpoint]:
+        """Every checkpoint found: the person's and the bundled ones."""
+        return self._models.checkpoints()
+
+    def loras(self) -> list[Lora]:
+        """Every LoRA found."""
+        return self._models.loras()
+
+    def suites(self) -> list[Suite]:
+        """Every prompt suite that can be read."""
+        return self._suites.all()
+
+    def suite(self, suite_id: str) -> Suite:
+        """One suite; unknown ids raise with near names."""
+        return self._suites.get(suite_id)
+
+    def metrics(self) -> list[metrics.MetricCard]:
+        """The card of every metric."""
+        return metrics.list_metrics()
+
+    def native_size(self, model: str) -> tuple[int, int]:
+        """Width and height in pixels that a model was trained for."""
+        return native_size(self._models.resolve(model).checkpoint)
+
+    def plan(self, request: GenerateRequest) -> Plan:
+        """Spell a request out as cells, or raise saying what to change."""
+        return self._planner.plan(request)
+
+    def plan_size(self, request: GenerateRequest) -> int:
+        """How many pictures a request asks for; reads no model file."""
+        models, suite = self._planner.check(request)
+        return len(models) * len({prompt.text for prompt in suite.prompts}) * request.seeds
+
+    # work, right here
+
+    def generate(self, request: GenerateRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """Draw what a request asks for and is not there yet.
+
+        Raises:
+            InvalidRequest: Before anything is drawn; says what to change.
+            Cancelled: `cancel` was set; what was finished stays.
+        """
+        plan = self.plan(request)
+        self._save_run(plan)
+        yield from Generation(plan, self.pipelines, self.storage, cancel or threading.Event()).events()
+
+    def analyze(self, request: AnalyzeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """Score the pictures of a run or a folder; what is known is not computed again.
+
+        Raises:
+            InvalidRequest: Before anything is scored; says what to change.
+            Cancelled: `cancel` was set; what was finished stays.
+        """
+        analysis.check(request)
+        stop = cancel or threading.Event()
+        images = self._chosen_images(request)
+        settings = self.settings
+        options = metrics.ScoreOptions(
+            tier=request.tier,
+            cache=self.storage.scores,
+            device=settings.device,
+            cancel=stop.is_set,
+            assets=settings.assets,
+        )
+        yield from analysis.Analysis(images, request, self.storage.scores, options).events()
+
+    # work that outlives the page
+
+    def start_worker(self) -> None:
+        """Begin to work on the queue; jobs that a crash interrupted continue."""
+        self._worker.start()
+
+    def submit(self, request: Request, after: str | None = None) -> Job:
+        """Put work into the queue and return at once.
+
+        Args:
+            request: What to do. Models and suites are taken by name only: paths work on
+                the command line, where the person owns the disk anyway.
+            after: Id of a job to wait for. An analysis without a run scores that job's run.
+
+        Raises:
+            InvalidRequest: It cannot be done; says what to change.
+        """
+        title = self._check_submission(request)
+        job = Job(
+            id=new_job_id(),
+            kind="generate" if isinstance(request, GenerateRequest) else "analyze",
+            state="queued",
+            title=title,
+            run="" if isinstance(request, GenerateRequest) else request.run,
+            created=datetime.now(UTC).isoformat(),
+            after=self.job(after).id if after else None,
+            total=self.plan_size(request) if isinstance(request, GenerateRequest) else 0,
+        )
+        self.storage.jobs.add(job, request)
+        self._worker.wake()
+        return job
+
+    def job(self, job_id: str) -> Job:
+        """How a job stands; unknown ids raise."""
+        return self.storage.jobs.get(job_id)
+
+    def jobs(self, limit: int = 20) -> list[Job]:
+        """The latest jobs, newest first."""
+        return self.storage.jobs.newest(limit)
+
+    def failures(self, job_id: str) -> list[Failed]:
+        """The cells of a job that have no picture, with the reasons."""
+        return self.storage.jobs.failures(job_id)
+
+    def notices(self, job_id: str) -> list[str]:
+        """What the person should know about a job, such as prompts cut short."""
+        return self.storage.jobs.notices(job_id)
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job, and those that wait for it, within one denoising step."""
+        self.job(job_id)
+        jobs.cancel(self.storage.jobs, job_id)
+        self._worker.cancel(job_id)
+        return self.job(job_id)
+
+    # results
+
+    def runs(self) -> list[Run]:
+        """Every run, newest first."""
+        return self.storage.runs()
+
+    def images(self, query: ImageQuery) -> ImagePage:
+        """One page of pictures."""
+        return self.storage.page(query)
+
+    def image(self, image_id: str) -> Image:
+        """One picture; unknown ids raise."""
+        return self.storage.image(image_id)
+
+    def thumbnail(self, image_id: str) -> Path:
+        """A small WebP copy of a picture, made on first use."""
+        return self.storage.thumbnail(self.image(image_id))
+
+    def recipe_text(self, image_id: str) -> str:
+        """The recipe of a picture as other tools write it."""
+        return parameters_text(self.image(image_id).recipe)
+
+    def image_scores(self, image_id: str) -> list[ScoreRow]:
+        """The scores of one picture."""
+        return self.storage.scores.of_images([image_id])
+
+    def scores(self, run: str = "") -> list[ScoreRow]:
+        """Every score of a run; the latest run when none is named."""
+        return list(self.results(run).scores)
+
+    def leaderboard(self, run: str = "") -> list[LeaderboardRow]:
+        """Means with 95 % intervals, best first; of the latest run when none is named."""
+        return list(self.results(run).leaderboard)
+
+    def results(self, run: str = "") -> Results:
+        """Pictures, scores and leaderboard of a run; of the latest when none is named."""
+        run = self._run_id(run)
+        images = self.storage.run_images(run)
+        return self._results(run, images, self.storage.scores.of_images([image.id for image in images]))
+
+    def results_for(self, request: AnalyzeRequest) -> Results:
+        """The pictures a request names, with the scores of its metrics and tier only."""
+        run = "" if request.folder else self._run_id(request.run)
+        images = self._chosen_images(request)
+        scores = self.storage.scores.of_images([image.id for image in images])
+        asked = [s for s in scores if s.metric in request.metrics and s.tier == request.tier]
+        return self._results(run, images, asked)
+
+    def export(
+        self,
+        format: Literal["csv", "json"],
+        path: Path | None = None,
+        run: str = "",
+        table: Literal["leaderboard", "scores"] = "leaderboard",
+    ) -> Path:
+        """Write the results of a run to a file and return where it is.
+
+        Raises:
+            InvalidRequest: There is no such run or format.
+            StorageError: The file cannot be written.
+        """
+        if format not in ("csv", "json") or table not in ("leaderboard", "scores"):
+            raise InvalidRequest("Export as csv or json, the leaderboard or the scores.")
+        results = self.results(run)
+        name = f"{table if format == 'csv' else 'results'}-{results.run}.{format}"
+        path = path or self.settings.exports / name
+        as_csv = results.leaderboard_csv if table == "leaderboard" else results.scores_csv
+        write_whole(path, as_csv() if format == "csv" else results.json())
+        return path
+
+    # inside
+
+    def _execute(self, job: Job, request: Request, cancel: threading.Event) -> Iterator[Event]:
+        if isinstance(request, GenerateRequest):
+            yield Progress(0, job.total, "reading the models")
+            self.storage.jobs.update(job.id, run=self.plan(request).run)
+            yield from self.generate(request, cancel)
+        else:
+            run = request.run or (self.job(job.after).run if job.after else "")
+            run = self._run_id(run)
+            self.storage.jobs.update(job.id, run=run)
+            chosen = AnalyzeRequest(metrics=request.metrics, tier=request.tier, run=run)
+            yield from self.analyze(chosen, cancel)
+
+    def _check_submission(self, request: Request) -> str:
+        if isinstance(request, AnalyzeRequest):
+            analysis.check(request)
+            if request.folder:
+                raise InvalidRequest("Folders can be scored on the command line only.")
+            if request.run:
+                self._run_id(request.run)
+            return f"Score with {', '.join(request.metrics)}"
+        if any(looks_like_path(name) for name in (*request.models, request.suite)):
+            raise InvalidRequest("Choose models and suites by name; paths work on the command line only.")
+        models, suite = self._planner.check(request)
+        shown = " vs ".join(model.name for model in models[:3])
+        return f"{shown}{' ...' if len(models) > 3 else ''} on {suite.name}"
+
+    def _chosen_images(self, request: AnalyzeRequest) -> list[Image]:
+        if request.folder:
+            return analysis.folder_images(Path(request.folder))
+        return self.storage.run_images(self._run_id(request.run))
+
+    def _results(self, run: str, images: list[Image], scores: list[ScoreRow]) -> Results:
+        directions = {card.id: card.direction for card in metrics.list_metrics()}
+        return Results(run, images, scores, statistics.leaderboard(images, scores, directions))
+
+    def _run_id(self, run: str) -> str:
+        known = self.runs()
+        if not known:
+            raise InvalidRequest("There is no run yet. Generate pictures first.")
+        if not run:
+            return known[0].id
+        if run not in {record.id for record in known}:
+            raise InvalidRequest(f"There is no run {run!r}.")
+        return run
+
+    def _save_run(self, plan: Plan) -> None:
+        self.storage.save_run(
+            RunRecord(
+                id=plan.run,
+                title=plan.title,
+                models=tuple(model.name for model in plan.models),
+                suite=plan.suite.id,
+                categories=tuple(dict.fromkeys(prompt.category for prompt in plan.suite.prompts)),
+                request=plan.request.to_dict(),
+                cells=tuple(cell.key for cell in plan.cells),
+            )
+        )

@@ -1,0 +1,211 @@
+"""The headless commands: the same engine as the page, with a progress bar in the terminal."""
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+from rich.text import Text
+
+from explorer import analysis, types
+from explorer.api import Explorer
+from explorer.errors import InvalidRequest, StorageError
+from explorer.reports import Results, place_image
+from explorer.storage import write_whole
+from explorer.types import AnalyzeRequest, Event, Failed, GenerateRequest, Image, ImageDone, Notice
+
+OK, FAILED = 0, 1
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Shows events in the terminal and keeps what must be reported at the end."""
+
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    failed: list[Failed] = field(default_factory=list)
+
+    def follow(self, title: str, events: Iterator[Event]) -> Iterator[Image]:
+        """Show a bar with time left while the events come; yields each whole picture."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        with Progress(*columns, console=self.console) as bar:
+            task = bar.add_task(title, total=None, left="")
+            for event in events:
+                if isinstance(event, types.Progress):
+                    left = time_left(event.seconds_left)
+                    bar.update(task, completed=event.done, total=event.total, left=left)
+                elif isinstance(event, Failed):
+                    self.failed.append(event)
+                elif isinstance(event, Notice):
+                    self.console.print(Text(f"Note: {event.text}", style="yellow"))
+                elif isinstance(event, ImageDone):
+                    yield event.image
+
+    def report_failures(self) -> int:
+        """List what failed; returns the exit status."""
+        for failure in self.failed:
+            self.console.print(Text(f"Failed: {failure.label}: {failure.reason}", style="red"))
+        return FAILED if self.failed else OK
+
+
+def run(explorer: Explorer, arguments: Namespace) -> int:
+    """Generate, score, write the reports and print the leaderboard."""
+    sampling = types.Sampling(
+        sampler=arguments.sampler,
+        steps=arguments.steps,
+        guidance=arguments.guidance,
+        width=arguments.width,
+        height=arguments.height,
+    )
+    request = GenerateRequest(
+        models=tuple(arguments.models),
+        suite=arguments.suite,
+        seeds=arguments.seeds,
+        first_seed=arguments.first_seed,
+        sampling=sampling,
+        negative=arguments.negative,
+        batch_size=arguments.batch_size,
+    )
+    # Everything that could be wrong is checked before the first picture is drawn.
+    analysis.check(AnalyzeRequest(tuple(arguments.metrics), arguments.tier))
+    plan = explorer.plan(request)
+    output = writable(arguments.output)
+    watcher = Watcher()
+    for image in watcher.follow("Pictures", explorer.generate(request)):
+        place_image(image, explorer.settings.images, output)
+    scoring = AnalyzeRequest(tuple(arguments.metrics), arguments.tier, run=plan.run)
+    return _score(explorer, scoring, output, watcher)
+
+
+def analyze(explorer: Explorer, arguments: Namespace) -> int:
+    """Score the pictures of a folder, write the reports and print the leaderboard."""
+    request = AnalyzeRequest(tuple(arguments.metrics), arguments.tier, folder=str(arguments.folder))
+    analysis.check(request)
+    return _score(explorer, request, writable(arguments.output), Watcher())
+
+
+def export(explorer: Explorer, arguments: Namespace) -> int:
+    """Write the results of a run to one file."""
+    path = explorer.export(arguments.format, arguments.output, arguments.run, arguments.table)
+    print(path)
+    return OK
+
+
+def list_models(explorer: Explorer, arguments: Namespace) -> int:
+    """Print the checkpoints and LoRAs found."""
+    rows = [
+        {
+            "name": model.name,
+            "kind": "checkpoint",
+            "family": model.family,
+            "layout": model.layout,
+            "size_mb": round(model.size_bytes / 1e6, 1),
+            "bundled": model.bundled,
+        }
+        for model in explorer.models()
+    ]
+    rows += [
+        {"name": lora.name, "kind": "lora", "size_mb": round(lora.size_bytes / 1e6, 1)}
+        for lora in explorer.loras()
+    ]
+    return _print_list(rows, ("name", "kind", "family", "layout", "size_mb"), arguments.json)
+
+
+def list_suites(explorer: Explorer, arguments: Namespace) -> int:
+    """Print the prompt suites."""
+    rows = [
+        {
+            "id": suite.id,
+            "name": suite.name,
+            "version": suite.version,
+            "prompts": len(suite.prompts),
+            "description": suite.description,
+            "licence": suite.licence,
+        }
+        for suite in explorer.suites()
+    ]
+    return _print_list(rows, ("id", "name", "prompts", "description"), arguments.json)
+
+
+def list_metrics(explorer: Explorer, arguments: Namespace) -> int:
+    """Print the metric cards."""
+    rows = [card.to_dict() for card in explorer.metrics()]
+    return _print_list(rows, ("id", "name", "question", "level", "direction", "status"), arguments.json)
+
+
+def writable(output: Path) -> Path:
+    """The output folder, made and tried.
+
+    Raises:
+        InvalidRequest: It cannot be written.
+    """
+    probe = output / ".writable"
+    try:
+        write_whole(probe, b"")
+        probe.unlink()
+    except (StorageError, OSError) as error:
+        raise InvalidRequest(f"Cannot write the output folder {output}. Choose another one.") from error
+    return output
+
+
+def time_left(seconds: float | None) -> str:
+    """For people: `about 3 min left`."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"about {round(seconds)} s left"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} min left"
+    return f"about {seconds / 3600:.1f} h left"
+
+
+def _score(explorer: Explorer, request: AnalyzeRequest, output: Path, watcher: Watcher) -> int:
+    for _ in watcher.follow("Scores  ", explorer.analyze(request)):
+        pass
+    results = explorer.results_for(request)
+    results.write(output)
+    _print_leaderboard(results)
+    watcher.console.print(Text(f"Written to {output}: leaderboard.csv, scores.csv, scores.json"))
+    return watcher.report_failures()
+
+
+def _print_leaderboard(results: Results) -> None:
+    table = Table(
+        Column("Model", overflow="fold"), "Metric", "Mean", "95 % interval", "Prompts", "Pictures", "Unscored"
+    )
+    for row in results.leaderboard:
+        scored = row.mean is not None
+        table.add_row(
+            Text(row.model),
+            f"{row.metric} ({row.tier})",
+            f"{row.mean:.2f}" if scored else "-",
+            f"{row.low:.2f} to {row.high:.2f}" if scored else row.reason or "-",
+            str(row.prompts),
+            str(row.images),
+            str(row.unscored),
+        )
+    console = Console()
+    console.print(table if results.leaderboard else "No scores.")
+
+
+def _print_list(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> int:
+    if as_json:
+        json.dump(rows, sys.stdout, indent=1, ensure_ascii=False)
+        print()
+        return OK
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(Text(str(row.get(column, ""))) for column in columns))
+    Console().print(table)
+    return OK

@@ -1,0 +1,127 @@
+"""Opens the index: one SQLite file in WAL mode, brought to the present schema.
+
+A file that SQLite cannot read is kept aside under another name, and a new one is begun;
+`Storage` then fills it again from the pictures.
+"""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from explorer.errors import StorageError
+
+HEAD = "0001"
+"""Revision of the newest migration; a test compares it with the migrations folder."""
+
+
+def open_database(path: Path) -> tuple[sa.Engine, Path | None]:
+    """Open the index at `path`, making or mending it as needed.
+
+    Returns:
+        The engine, and where a damaged file was put aside (None when all was well).
+
+    Raises:
+        StorageError: The folder cannot be written, or the index is from a newer program.
+    """
+    aside = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not _readable(path):
+            aside = _put_aside(path)
+        engine = _engine(path)
+        _migrate(engine)
+    except (OSError, sa.exc.OperationalError) as error:
+        detail = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        raise StorageError(
+            f"Cannot write the workspace {path.parent} ({detail}). "
+            "Choose another folder with EXPLORER_ROOT or make this one writable."
+        ) from error
+    return engine, aside
+
+
+def _engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        # Python's driver would commit before each schema change; with its own transactions
+        # off, ours below hold, and a kill in the middle of a migration leaves nothing half.
+        connection.isolation_level = None
+        # WAL lets the page read while the worker writes, and survives a kill.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        # A write waits for its turn at the start, where waiting works; a transaction that
+        # read first and then wants to write would be refused at once.
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def reader(engine: sa.Engine) -> sa.Engine:
+    """The same database for reading only: never waits for a writer."""
+    return engine.execution_options(reads=True)
+
+
+def _readable(path: Path) -> bool:
+    """Whether SQLite finds the file whole. An empty file counts: it is a new database."""
+    connection = sqlite3.connect(path, timeout=30)
+    try:
+        rows = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.OperationalError as error:
+        # Locked or unreadable is not damaged: let opening it say so.
+        if "malformed" in str(error):
+            return False
+        raise StorageError(f"Cannot read {path}: {error}.") from error
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
+    return rows == [("ok",)]
+
+
+def _put_aside(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _migrate(engine: sa.Engine) -> None:
+    with reader(engine).connect() as connection:
+        revision = _revision(connection)
+    if revision == HEAD:
+        return  # the usual case: Alembic need not even be imported
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    try:
+        with engine.begin() as connection:
+            if _revision(connection) == HEAD:
+                return  # another program was faster
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise StorageError(
+            "The workspace was made by a newer version of this program. "
+            "Update the program, or choose another folder with EXPLORER_ROOT."
+        ) from error
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

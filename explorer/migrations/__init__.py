@@ -1,0 +1,1 @@
+"""Numbered steps from an older index to the present one, run by Alembic."""

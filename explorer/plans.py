@@ -1,0 +1,191 @@
+"""A plan: the set of cells (model, prompt, seed, settings) that a request asks for.
+
+Every cell has a key made of everything that decides its picture and nothing else, so what
+exists is skipped. Resuming, adding a model or a seed and recovering from a crash are all
+this one mechanism. The dearest axis is outermost: model, then prompt, then seeds.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from explorer.checkpoints import ModelLibrary, content_hash, native_size
+from explorer.errors import InvalidRequest, UnknownName
+from explorer.suites import SuiteLibrary, custom_suite
+from explorer.types import GenerateRequest, Model, Prompt, Recipe, SamplerName, Sampling, Suite
+
+MAX_CELLS = 1_000_000
+MAX_SEED = 2**32 - 1
+SIZE_STEP = 8
+SIZE_RANGE = (64, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One picture to draw. The recipe lacks only what the drawing itself decides."""
+
+    model: Model
+    recipe: Recipe
+
+    @property
+    def key(self) -> str:
+        """Identity of the cell."""
+        return self.recipe.cell
+
+    @property
+    def label(self) -> str:
+        """For people: which picture is meant."""
+        return f"{self.recipe.model}, {self.recipe.prompt_id}, seed {self.recipe.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a request asks for, checked and spelled out."""
+
+    request: GenerateRequest
+    models: tuple[Model, ...]
+    suite: Suite
+    sampler: SamplerName
+    cells: tuple[Cell, ...]
+
+    @property
+    def run(self) -> str:
+        """Id of the run: the same cells are the same run."""
+        return digest(sorted(cell.key for cell in self.cells))[:16]
+
+    @property
+    def title(self) -> str:
+        """For people: what is being made."""
+        names = [model.name for model in self.models]
+        shown = " vs ".join(names) if len(names) <= 3 else f"{len(names)} models"
+        prompts = len({cell.recipe.prompt_id for cell in self.cells})
+        return f"{shown} on {self.suite.name} ({prompts} prompts, {self.request.seeds} seeds)"
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Turns requests into plans; knows where models and suites are."""
+
+    models: ModelLibrary
+    suites: SuiteLibrary
+    file_hash: Callable[[Path], str]
+
+    def check(self, request: GenerateRequest) -> tuple[tuple[Model, ...], Suite]:
+        """Check everything about a request that needs no file hash.
+
+        Raises:
+            InvalidRequest: Something cannot be done; says what to change.
+        """
+        check_sampling(request.sampling)
+        if not request.models:
+            raise InvalidRequest("Choose at least one model.")
+        if request.seeds < 1:
+            raise InvalidRequest(f"The number of seeds must be 1 or more, not {request.seeds}.")
+        if not 0 <= request.first_seed <= MAX_SEED - request.seeds:
+            raise InvalidRequest(f"Seeds must lie between 0 and {MAX_SEED}.")
+        if request.batch_size is not None and request.batch_size < 1:
+            raise InvalidRequest(f"The batch size must be 1 or more, not {request.batch_size}.")
+        models = tuple(dict.fromkeys(self.models.resolve(name) for name in request.models))
+        suite = self._suite(request)
+        cells = len(models) * len(suite.prompts) * request.seeds
+        if cells > MAX_CELLS:
+            raise InvalidRequest(f"This plan has {cells:,} pictures; at most {MAX_CELLS:,} fit one run.")
+        return models, suite
+
+    def plan(self, request: GenerateRequest) -> Plan:
+        """Spell out every cell. Reads model files that were never hashed before."""
+        models, suite = self.check(request)
+        names: dict[str, str] = {}
+        cells: dict[str, Cell] = {}
+        for model in models:
+            for recipe in self._recipes(request, model, suite):
+                # Equal texts in a suite are one cell and drawn once.
+                cells.setdefault(recipe.cell, Cell(model, recipe))
+            same = names.setdefault(recipe.model_hash, model.name)
+            if same != model.name:
+                raise InvalidRequest(f"{same} and {model.name} are the same model: their files are equal.")
+        return Plan(request, models, suite, request.sampling.sampler, tuple(cells.values()))
+
+    def _suite(self, request: GenerateRequest) -> Suite:
+        if request.prompts:
+            return custom_suite(request.prompts)
+        if not request.suite:
+            raise InvalidRequest("Choose a prompt suite, or write prompts of your own.")
+        suite = self.suites.get(request.suite)
+        known = {prompt.category for prompt in suite.prompts}
+        for category in request.categories:
+            if category not in known:
+                raise UnknownName("category", category, known)
+        if not request.categories:
+            return suite
+        kept = tuple(prompt for prompt in suite.prompts if prompt.category in request.categories)
+        return replace(suite, prompts=kept)
+
+    def _recipes(self, request: GenerateRequest, model: Model, suite: Suite) -> list[Recipe]:
+        checkpoint_hash = content_hash(model.checkpoint, self.file_hash)
+        loras = tuple((w.lora.name, self.file_hash(w.lora.path), w.weight) for w in model.loras)
+        model_hash = digest([checkpoint_hash, sorted((h, w) for _, h, w in loras)])
+        width, height = native_size(model.checkpoint)
+        sampling = request.sampling
+        shared: dict[str, Any] = {
+            "model": model.name,
+            "model_hash": model_hash,
+            "checkpoint_hash": checkpoint_hash,
+            "loras": loras,
+            "sampler": sampling.sampler,
+            "steps": sampling.steps,
+            "guidance": float(sampling.guidance),
+            "width": sampling.width or width,
+            "height": sampling.height or height,
+            "suite": suite.id,
+        }
+        seeds = range(request.first_seed, request.first_seed + request.seeds)
+        return [
+            _recipe(shared, prompt, prompt.negative or request.negative, seed)
+            for prompt in suite.prompts
+            for seed in seeds
+        ]
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Refuse settings no model can draw with.
+
+    Raises:
+        InvalidRequest: Says which setting, and what is allowed.
+    """
+    if sampling.sampler not in get_args(SamplerName):
+        raise UnknownName("sampler", sampling.sampler, get_args(SamplerName))
+    if not 1 <= sampling.steps <= 1000:
+        raise InvalidRequest(f"Steps must lie between 1 and 1000, not {sampling.steps}.")
+    if not 0 <= sampling.guidance <= 100:
+        raise InvalidRequest(f"The guidance scale must lie between 0 and 100, not {sampling.guidance:g}.")
+    low, high = SIZE_RANGE
+    for name, value in (("width", sampling.width), ("height", sampling.height)):
+        if value is not None and (not low <= value <= high or value % SIZE_STEP):
+            raise InvalidRequest(
+                f"The {name} must be a multiple of {SIZE_STEP} between {low} and {high}, not {value}."
+            )
+
+
+def digest(parts: Any) -> str:
+    """SHA-256 of a JSON-plain value in one fixed spelling."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _recipe(shared: dict[str, Any], prompt: Prompt, negative: str, seed: int) -> Recipe:
+    decides = ("model_hash", "sampler", "steps", "guidance", "width", "height")
+    key = digest({name: shared[name] for name in decides} | {"p": prompt.text, "n": negative, "s": seed})
+    return Recipe(
+        prompt=prompt.text,
+        negative=negative,
+        seed=seed,
+        prompt_id=prompt.id,
+        category=prompt.category,
+        difficulty=prompt.difficulty,
+        cell=key,
+        **shared,
+    )

@@ -1,0 +1,125 @@
+"""The tables of the index. Only `storage.py` and the migrations use them.
+
+Pictures can be indexed again from their files; votes, jobs and scores live only here.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+)
+
+metadata = MetaData()
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", String, primary_key=True),  # SHA-256 of the file's bytes
+    Column("cell", String, nullable=False, unique=True),
+    Column("path", String, nullable=False),  # relative to the workspace's images folder
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("model", String, nullable=False, index=True),
+    Column("model_hash", String, nullable=False),
+    Column("prompt", String, nullable=False),
+    Column("prompt_id", String, nullable=False),
+    Column("suite", String, nullable=False),
+    Column("category", String, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("recipe", JSON, nullable=False),
+    Column("created", String, nullable=False),
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    Column("key", String, primary_key=True),  # digest of everything the value depends on
+    Column("image_id", String, nullable=False, index=True),
+    Column("metric", String, nullable=False),
+    Column("metric_version", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("backbone", String, nullable=False),
+    Column("revision", String, nullable=False),
+    Column("preprocessing", String, nullable=False),
+    Column("text_hash", String, nullable=False),
+    Column("value", Float),
+    Column("reason", String),
+    Column("detail", JSON, nullable=False),
+    Column("created", String, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),  # digest of its cells
+    Column("created", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("suite", String, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("request", JSON, nullable=False),
+)
+
+run_cells = Table(
+    "run_cells",
+    metadata,
+    Column("run", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("cell", String, nullable=False),
+    Index("ix_run_cells_cell", "cell"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("title", String, nullable=False),
+    Column("run", String, nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("after", String),
+    Column("created", String, nullable=False),
+    Column("started", String),
+    Column("ended", String),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("seconds_left", Float),
+    Column("message", String, nullable=False),
+    Column("error", String),
+)
+
+job_failures = Table(
+    "job_failures",
+    metadata,
+    Column("job", String, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("cell", String, primary_key=True),
+    Column("label", String, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
+job_notices = Table(
+    "job_notices",
+    metadata,
+    Column("job", String, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("text", String, primary_key=True),
+)
+
+file_hashes = Table(
+    "file_hashes",
+    metadata,
+    Column("path", String, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+)

@@ -1,0 +1,105 @@
+"""Scores in the index. It is also the metrics library's cache: the key says it all.
+
+A row without a value says why; it is shown and exported, but never answered as a cached
+value, so the next analysis tries again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from explorer import schema
+from explorer.database import reader
+from explorer.types import ScoreRow
+from metrics import CacheKey, Score
+
+_PARTS = ("metric", "metric_version", "tier", "backbone", "revision", "preprocessing", "text_hash")
+
+
+class ScoreStore:
+    """Keeps scores by the digest of everything they depend on."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Use an open database."""
+        self._engine = engine
+        self._read = reader(engine)
+
+    def get_many(self, keys: Sequence[CacheKey]) -> dict[CacheKey, Score]:
+        """The values known for these keys; unscored rows do not count."""
+        table = schema.scores
+        by_digest = {key.digest: key for key in keys}
+        digests = list(by_digest)
+        found: dict[CacheKey, Score] = {}
+        with self._read.connect() as connection:
+            for start in range(0, len(digests), 500):
+                part = digests[start : start + 500]
+                query = sa.select(table.c.key, table.c.value, table.c.detail).where(
+                    table.c.key.in_(part), table.c.value.is_not(None)
+                )
+                for row in connection.execute(query):
+                    found[by_digest[row.key]] = Score.of(row.value, **row.detail)
+        return found
+
+    def put_many(self, scores: Mapping[CacheKey, Score]) -> None:
+        """Store scores, also those without a value: the reason is worth showing."""
+        if not scores:
+            return
+        now = datetime.now(UTC).isoformat()
+        values = [
+            {
+                "key": key.digest,
+                "image_id": key.image_hash,
+                "value": score.value,
+                "reason": score.reason,
+                "detail": dict(score.detail),
+                "created": now,
+                **{name: getattr(key, name) for name in _PARTS},
+            }
+            for key, score in scores.items()
+        ]
+        statement = insert(schema.scores).prefix_with("OR REPLACE")
+        with self._engine.begin() as connection:
+            connection.execute(statement, values)
+
+    def of_images(self, image_ids: Sequence[str]) -> list[ScoreRow]:
+        """The newest score of each metric and tier for these pictures."""
+        table = schema.scores
+        rows: dict[tuple[str, str, str], ScoreRow] = {}
+        with self._read.connect() as connection:
+            for start in range(0, len(image_ids), 500):
+                part = image_ids[start : start + 500]
+                query = sa.select(table).where(table.c.image_id.in_(part)).order_by(table.c.created)
+                for row in connection.execute(query):
+                    # A later row replaces an earlier one: another weight revision, say.
+                    rows[row.image_id, row.metric, row.tier] = score_row(row)
+        return list(rows.values())
+
+    def newest_value(self, image_id: sa.ColumnElement[str], metric: str) -> sa.ScalarSelect[Any]:
+        """SQL for the newest value of a metric beside a picture; for sorting."""
+        table = schema.scores
+        return (
+            sa.select(table.c.value)
+            .where(table.c.image_id == image_id, table.c.metric == metric)
+            .order_by(table.c.created.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+
+
+def score_row(row: sa.Row[Any]) -> ScoreRow:
+    """A table row as the record the rest of the program knows."""
+    return ScoreRow(
+        image_id=row.image_id,
+        metric=row.metric,
+        tier=row.tier,
+        value=row.value,
+        reason=row.reason,
+        detail=row.detail,
+        metric_version=row.metric_version,
+        backbone=row.backbone,
+        revision=row.revision,
+        preprocessing=row.preprocessing,
+    )

@@ -1,0 +1,75 @@
+"""Settings of the program, from EXPLORER_* environment variables and arguments.
+
+Built once in `benchmark_app.py` and passed down; nothing else reads the environment.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Where things are and how the program serves. Every field is an EXPLORER_ variable."""
+
+    model_config = SettingsConfigDict(env_prefix="EXPLORER_", frozen=True)
+
+    root: Path = Path("workspace")
+    """The workspace: models, images, suites and the database live below it."""
+    model_folders: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Further folders to look for checkpoints in, separated by the system's path separator."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    offline: bool = False
+    """Never ask the Hub."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=7860, ge=0, le=65535)
+    assets: Path = PROJECT / "assets"
+    prompts: Path = PROJECT / "prompts"
+
+    @field_validator("model_folders", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        import os
+
+        if isinstance(value, str):
+            return tuple(Path(part) for part in value.split(os.pathsep) if part)
+        return value
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the person's checkpoints are."""
+        return self.root / "models" / "checkpoints"
+
+    @property
+    def loras(self) -> Path:
+        """Where the person's LoRAs are."""
+        return self.root / "models" / "loras"
+
+    @property
+    def images(self) -> Path:
+        """Where pictures are kept."""
+        return self.root / "images"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small copies of the pictures for the page; may be deleted at any time."""
+        return self.root / "thumbnails"
+
+    @property
+    def suites(self) -> Path:
+        """The person's own suites."""
+        return self.root / "suites"
+
+    @property
+    def exports(self) -> Path:
+        """Files made for download."""
+        return self.root / "exports"
+
+    @property
+    def database(self) -> Path:
+        """The index, with jobs and scores."""
+        return self.root / "explorer.db"

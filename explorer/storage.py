@@ -1,0 +1,352 @@
+"""Pictures as files with their recipe inside, and the index beside them.
+
+The file is the truth: `rescan` makes the rows again from the files. A picture is written
+under a temporary name, synced and renamed, so it is whole or not there.
+"""
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from PIL import Image as Pillow
+from sqlalchemy.dialects.sqlite import insert
+
+from explorer import schema
+from explorer.database import open_database, reader
+from explorer.errors import DiskFull, InvalidRequest, StorageError
+from explorer.job_store import JobStore
+from explorer.recipes import png_info, read_recipe
+from explorer.score_store import ScoreStore
+from explorer.types import Image, ImagePage, ImageQuery, Recipe, Run
+
+THUMBNAIL_SIDE = 256
+PNG_END = b"IEND\xaeB`\x82"
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run as it is stored: its cells in the order of the plan."""
+
+    id: str
+    title: str
+    models: tuple[str, ...]
+    suite: str
+    categories: tuple[str, ...]
+    request: dict[str, Any]
+    cells: tuple[str, ...]
+
+
+class Storage:
+    """The workspace's pictures, runs, and the stores for scores and jobs."""
+
+    def __init__(self, images: Path, thumbnails: Path, database: Path) -> None:
+        """Open the workspace, mend what a crash left, and index unknown pictures if needed.
+
+        Raises:
+            StorageError: The workspace cannot be written.
+        """
+        self.images_folder = images
+        self.thumbnails_folder = thumbnails
+        self.engine, self.damaged = open_database(database)
+        self._read = reader(self.engine)
+        self.scores = ScoreStore(self.engine)
+        self.jobs = JobStore(self.engine)
+        try:
+            images.mkdir(parents=True, exist_ok=True)
+            thumbnails.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"Cannot write {images}: {error.strerror}.") from error
+        sweep_temporary(images)
+        sweep_temporary(thumbnails)
+        if self.damaged is not None:
+            self.rescan()
+
+    def close(self) -> None:
+        """Release the database file."""
+        self.engine.dispose()
+
+    # pictures
+
+    def save_image(self, picture: Pillow.Image, recipe: Recipe) -> Image:
+        """Write a picture with its recipe inside and index it.
+
+        Raises:
+            DiskFull: No space is left; nothing of this picture remains.
+            StorageError: The folder cannot be written.
+        """
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG", pnginfo=png_info(recipe))
+        data = buffer.getvalue()
+        relative = image_path(recipe)
+        write_whole(self.images_folder / relative, data)
+        image = Image(hashlib.sha256(data).hexdigest(), self.images_folder / relative, recipe, _now())
+        self._index([(image, len(data))])
+        return image
+
+    def find_cells(self, recipes: Sequence[Recipe]) -> dict[str, Image]:
+        """The pictures that exist for these cells, by cell.
+
+        A file that is whole but not indexed (the program was killed in between) is taken
+        into the index; a row whose file is gone or has another size does not count.
+        """
+        found: dict[str, Image] = {}
+        for row in self._rows_by_cell([recipe.cell for recipe in recipes]):
+            path = self.images_folder / row.path
+            if path.is_file() and path.stat().st_size == row.size_bytes:
+                found[row.cell] = self._image(row)
+        for recipe in recipes:
+            path = self.images_folder / image_path(recipe)
+            if recipe.cell not in found and path.is_file():
+                image = self._adopt(path)
+                if image is not None and image.recipe.cell == recipe.cell:
+                    found[recipe.cell] = image
+        return found
+
+    def rescan(self) -> int:
+        """Index every picture below the images folder again; returns how many there are."""
+        count = 0
+        for path in sorted(self.images_folder.rglob("*.png")):
+            count += self._adopt(path) is not None
+        return count
+
+    def image(self, image_id: str) -> Image:
+        """The picture with this id.
+
+        Raises:
+            InvalidRequest: There is none.
+        """
+        query = sa.select(schema.images).where(schema.images.c.id == image_id)
+        with self._read.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise InvalidRequest(f"There is no picture {image_id[:12]!r}.")
+        return self._image(row)
+
+    def page(self, query: ImageQuery) -> ImagePage:
+        """One page of pictures. Heavy columns are read for that page only."""
+        table = schema.images
+        where = [
+            column == value
+            for column, value in (
+                (table.c.model, query.model),
+                (table.c.prompt_id, query.prompt_id),
+                (table.c.category, query.category),
+            )
+            if value
+        ]
+        source: sa.FromClause = table
+        if query.run:
+            cells = schema.run_cells
+            source = table.join(cells, cells.c.cell == table.c.cell)
+            where.append(cells.c.run == query.run)
+        order: list[Any] = [table.c.prompt_id, table.c.seed, table.c.model]
+        if query.sort == "newest":
+            order = [table.c.created.desc(), table.c.id]
+        elif query.sort == "score":
+            value = self.scores.newest_value(table.c.id, query.metric)
+            order = [value.desc().nulls_last(), *order]
+        rows = sa.select(table).select_from(source).where(*where).order_by(*order)
+        count = sa.select(sa.func.count()).select_from(source).where(*where)
+        with self._read.connect() as connection:
+            total = connection.execute(count).scalar_one()
+            found = connection.execute(rows.offset(query.offset).limit(query.limit)).all()
+        return ImagePage(tuple(self._image(row) for row in found), total)
+
+    def thumbnail(self, image: Image) -> Path:
+        """A small WebP copy of the picture, made on first use."""
+        path = self.thumbnails_folder / f"{image.id}.webp"
+        if not path.exists():
+            buffer = io.BytesIO()
+            with Pillow.open(image.path) as picture:
+                picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+                picture.convert("RGB").save(buffer, format="WEBP", quality=88)
+            write_whole(path, buffer.getvalue())
+        return path
+
+    # runs
+
+    def save_run(self, run: RunRecord) -> None:
+        """Store a run, or move it to the front when the same plan is made again."""
+        values = {
+            name: getattr(run, name) for name in ("id", "title", "models", "suite", "categories", "request")
+        }
+        statement = insert(schema.runs).values(**values, created=_now())
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"], set_={"created": statement.excluded.created, "title": run.title}
+        )
+        cells = [{"run": run.id, "position": i, "cell": cell} for i, cell in enumerate(run.cells)]
+        with self.engine.begin() as connection:
+            connection.execute(statement)
+            connection.execute(insert(schema.run_cells).on_conflict_do_nothing(), cells)
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first, with how far each is."""
+        cells, table = schema.run_cells, schema.images
+        query = (
+            sa.select(
+                schema.runs,
+                sa.func.count(cells.c.cell).label("cells"),
+                sa.func.count(table.c.id).label("images"),
+            )
+            .join(cells, cells.c.run == schema.runs.c.id)
+            .outerjoin(table, table.c.cell == cells.c.cell)
+            .group_by(schema.runs.c.id)
+            .order_by(schema.runs.c.created.desc())
+        )
+        with self._read.connect() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Run(r.id, r.created, r.title, tuple(r.models), r.suite, tuple(r.categories), r.cells, r.images)
+            for r in rows
+        ]
+
+    def run_images(self, run: str) -> list[Image]:
+        """The pictures of a run in the order of its plan."""
+        table, cells = schema.images, schema.run_cells
+        query = (
+            sa.select(table)
+            .join(cells, cells.c.cell == table.c.cell)
+            .where(cells.c.run == run)
+            .order_by(cells.c.position)
+        )
+        with self._read.connect() as connection:
+            return [self._image(row) for row in connection.execute(query)]
+
+    # hashes of model files
+
+    def file_hash(self, path: Path) -> str:
+        """SHA-256 of a file, remembered by path, size and time of change."""
+        stat = path.stat()
+        table = schema.file_hashes
+        known = sa.select(table.c.sha256).where(
+            table.c.path == str(path),
+            table.c.size_bytes == stat.st_size,
+            table.c.mtime_ns == stat.st_mtime_ns,
+        )
+        with self._read.connect() as connection:
+            digest = connection.execute(known).scalar()
+        if digest is None:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            values = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": digest}
+            statement = insert(table).values(path=str(path), **values)
+            statement = statement.on_conflict_do_update(index_elements=["path"], set_=values)
+            with self.engine.begin() as connection:
+                connection.execute(statement)
+        return str(digest)
+
+    # inside
+
+    def _adopt(self, path: Path) -> Image | None:
+        try:
+            recipe = read_recipe(path)
+            if recipe is None:
+                return None
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if not data.endswith(PNG_END):
+            return None  # cut short; all its pixels may be there, but it is not the file we wrote
+        created = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
+        image = Image(hashlib.sha256(data).hexdigest(), path, recipe, created)
+        self._index([(image, len(data))])
+        return image
+
+    def _index(self, images: Iterable[tuple[Image, int]]) -> None:
+        values = [
+            {
+                "id": image.id,
+                "cell": image.recipe.cell,
+                "path": image.path.relative_to(self.images_folder).as_posix(),
+                "size_bytes": size,
+                "recipe": image.recipe.to_dict(),
+                "created": image.created,
+                **{name: getattr(image.recipe, name) for name in _COPIED},
+            }
+            for image, size in images
+        ]
+        # The newest file of a cell wins, whether the cell or the bytes were known before.
+        statement = insert(schema.images).prefix_with("OR REPLACE")
+        with self.engine.begin() as connection:
+            connection.execute(statement, values)
+
+    def _rows_by_cell(self, cells: Sequence[str]) -> Iterator[sa.Row[Any]]:
+        query = sa.select(schema.images)
+        with self._read.connect() as connection:
+            for start in range(0, len(cells), 500):  # SQLite bounds the number of parameters
+                part = cells[start : start + 500]
+                yield from connection.execute(query.where(schema.images.c.cell.in_(part)))
+
+    def _image(self, row: sa.Row[Any]) -> Image:
+        return Image(row.id, self.images_folder / row.path, Recipe.from_dict(row.recipe), row.created)
+
+
+_COPIED = ("model", "model_hash", "prompt", "prompt_id", "suite", "category", "seed")
+
+
+def image_path(recipe: Recipe) -> Path:
+    """Where a picture lives below the images folder: readable, and unique by its cell."""
+    name = f"{recipe.seed}-{recipe.cell[:16]}.png"
+    return Path(slug(recipe.model), slug(recipe.prompt_id), name)
+
+
+def slug(text: str) -> str:
+    """A name that is safe as one part of a path on every system."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "unnamed"
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is whole or not there, whatever happens.
+
+    Raises:
+        DiskFull: No space is left.
+        StorageError: The folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                "The disk is full. Free some space and start again: "
+                "everything finished so far is safe and will not be made again."
+            ) from error
+        raise StorageError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def sweep_temporary(folder: Path) -> None:
+    """Remove temporary files whose program is gone."""
+    for path in folder.rglob(".*.tmp"):
+        pid = path.name.split(".")[-2]
+        if not pid.isdigit() or int(pid) == os.getpid() or not _alive(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's process
+    return True
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,395 @@
+"""The nouns of the product: frozen dataclasses and the choices people make.
+
+Nothing here does I/O or imports a heavy library; every layer may import this file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+Family = Literal["sd15", "sdxl", "unknown"]
+Layout = Literal["diffusers", "single_file"]
+Difficulty = Literal["easy", "medium", "hard"]
+Tier = Literal["bundled", "standard", "large"]
+JobKind = Literal["generate", "analyze"]
+JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+SamplerName = Literal[
+    "Euler",
+    "Euler a",
+    "DPM++ 2M",
+    "DPM++ 2M Karras",
+    "DPM++ 2M SDE",
+    "DPM++ 2M SDE Karras",
+    "DDIM",
+    "DDPM",
+    "Heun",
+    "LMS",
+    "PLMS",
+    "UniPC",
+    "DEIS",
+    "LCM",
+]
+
+
+# What is compared
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A diffusion model on disk, before any LoRA."""
+
+    name: str
+    """Unique among the checkpoints found; what people type."""
+    path: Path
+    """A diffusers folder, or one .safetensors file."""
+    family: Family
+    layout: Layout
+    size_bytes: int
+    bundled: bool = False
+    """Shipped with the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A low-rank adapter on disk."""
+
+    name: str
+    path: Path
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedLora:
+    """A LoRA and how strongly it is applied; 0 changes nothing, 1 is as trained."""
+
+    lora: Lora
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is compared: a checkpoint with zero or more weighted LoRAs."""
+
+    checkpoint: Checkpoint
+    loras: tuple[WeightedLora, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As people write it: `checkpoint+lora:0.8`."""
+        parts = [self.checkpoint.name, *(f"{w.lora.name}:{w.weight:g}" for w in self.loras)]
+        return "+".join(parts)
+
+
+# What is asked of it
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One text to draw, with what is needed to read the results by group."""
+
+    id: str
+    text: str
+    category: str = "custom"
+    difficulty: Difficulty = "medium"
+    negative: str = ""
+    """Overrides the request's negative prompt when not empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A named, versioned list of prompts."""
+
+    id: str
+    name: str
+    version: int
+    prompts: tuple[Prompt, ...]
+    description: str = ""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a picture is drawn, apart from model, prompt and seed."""
+
+    sampler: SamplerName = "DPM++ 2M"
+    steps: int = 20
+    guidance: float = 5.0
+    """Classifier-free guidance scale (CFG); 1 or less turns guidance off."""
+    width: int | None = None
+    """Pixels; None takes the size the model was trained for."""
+    height: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Draw every prompt with every seed on every model."""
+
+    models: tuple[str, ...]
+    """Ids, names or paths, each with LoRAs as `MODEL+LORA:0.8`."""
+    suite: str = ""
+    """Suite id, or the path of a suite file."""
+    prompts: tuple[str, ...] = ()
+    """Texts of the person's own, used instead of a suite."""
+    categories: tuple[str, ...] = ()
+    """Only these categories of the suite; empty takes all."""
+    seeds: int = 2
+    """How many seeds a prompt: `first_seed`, `first_seed + 1`, ..."""
+    first_seed: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
+    negative: str = ""
+    batch_size: int | None = None
+    """Seeds drawn together; None lets the device decide."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form, as stored with a job."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_dict` wrote."""
+        values = dict(data)
+        values["sampling"] = Sampling(**values.get("sampling", {}))
+        for name in ("models", "prompts", "categories"):
+            values[name] = tuple(values.get(name, ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeRequest:
+    """Score the pictures of a run, or of a folder."""
+
+    metrics: tuple[str, ...] = ("clip_score",)
+    tier: Tier = "bundled"
+    run: str = ""
+    """The run to score; empty takes the latest."""
+    folder: str = ""
+    """A folder of PNG files instead of a run (command line only)."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form, as stored with a job."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_dict` wrote."""
+        return cls(**{**data, "metrics": tuple(data.get("metrics", ()))})
+
+
+# What comes out
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything needed to draw a picture again; stored inside the PNG."""
+
+    model: str
+    model_hash: str
+    """Names and weights are for people; this hash of contents is the identity."""
+    checkpoint_hash: str
+    loras: tuple[tuple[str, str, float], ...]
+    """(name, SHA-256, weight) each."""
+    prompt: str
+    negative: str
+    seed: int
+    sampler: str
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    prompt_id: str
+    suite: str
+    category: str
+    difficulty: str
+    cell: str
+    """Key of the cell this picture fills."""
+    batch_size: int = 1
+    precision: str = ""
+    device: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form, as written into the PNG."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The recipe that `to_dict` wrote; unknown keys of a newer program are ignored."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        known["loras"] = tuple((str(n), str(h), float(w)) for n, h, w in known.get("loras", ()))
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture on disk. Its id is the SHA-256 of the file's bytes."""
+
+    id: str
+    path: Path
+    recipe: Recipe
+    created: str
+    """ISO 8601, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One value of one metric for one picture, or the reason there is none."""
+
+    image_id: str
+    metric: str
+    tier: str
+    value: float | None
+    reason: str | None
+    detail: Mapping[str, Any]
+    metric_version: str
+    backbone: str
+    revision: str
+    preprocessing: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderboardRow:
+    """A model's result under one metric: the mean over prompts with its 95 % interval."""
+
+    model: str
+    metric: str
+    tier: str
+    direction: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    prompts: int
+    images: int
+    unscored: int
+    reason: str | None = None
+    """Why there is no mean, in the words of the most common unscored reason."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One plan of cells; the same plan again is the same run."""
+
+    id: str
+    created: str
+    title: str
+    models: tuple[str, ...]
+    suite: str
+    """Empty when the prompts were the person's own."""
+    categories: tuple[str, ...]
+    cells: int
+    images: int
+    """How many of the cells have their picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that outlives the page: a row in the database."""
+
+    id: str
+    kind: JobKind
+    state: JobState
+    title: str
+    run: str
+    """The run it fills or scores; empty until known."""
+    created: str
+    started: str | None = None
+    ended: str | None = None
+    done: int = 0
+    total: int = 0
+    failed: int = 0
+    seconds_left: float | None = None
+    message: str = ""
+    error: str | None = None
+    after: str | None = None
+    """Id of the job this one waits for."""
+    step: int = 0
+    steps: int = 0
+    """Where the batch in flight stands."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it still waits or works."""
+        return self.state in ("queued", "running")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageQuery:
+    """Which pictures, in which order, which page."""
+
+    run: str = ""
+    model: str = ""
+    prompt_id: str = ""
+    category: str = ""
+    sort: Literal["prompt", "newest", "score"] = "prompt"
+    metric: str = "clip_score"
+    """What `score` sorts by, best first."""
+    offset: int = 0
+    limit: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """One page of pictures and how many there are in all."""
+
+    images: tuple[Image, ...]
+    total: int
+
+
+# What is told while it works
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is. `step` of `steps` is inside the batch in flight."""
+
+    done: int
+    total: int
+    message: str = ""
+    seconds_left: float | None = None
+    step: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDone:
+    """A picture is whole on disk and in the index."""
+
+    image: Image
+    new: bool
+    """False when it had been there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score was stored."""
+
+    image: Image
+    score: ScoreRow
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A cell that has no picture, with the reason."""
+
+    cell: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth knowing that is no failure, such as a prompt cut short."""
+
+    text: str
+
+
+Event = Progress | ImageDone | Scored | Failed | Notice

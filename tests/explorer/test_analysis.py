@@ -1,0 +1,116 @@
+import threading
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from explorer import (
+    AnalyzeRequest,
+    Cancelled,
+    Explorer,
+    GenerateRequest,
+    InvalidRequest,
+    Sampling,
+    Scored,
+    UnknownName,
+)
+from explorer.analysis import folder_images
+from explorer.recipes import png_info
+from tests.explorer.test_recipes import make_recipe
+
+SMALL = GenerateRequest(
+    models=("tiny-a", "tiny-b"), suite="tiny", seeds=2, sampling=Sampling(sampler="DDIM", steps=2)
+)
+SCORE = AnalyzeRequest(("clip_score",), "bundled")
+
+
+def scored(explorer: Explorer, request: AnalyzeRequest) -> list[Scored]:
+    return [event for event in explorer.analyze(request) if isinstance(event, Scored)]
+
+
+def test_every_picture_of_the_latest_run_is_scored_and_then_known(explorer: Explorer) -> None:
+    list(explorer.generate(SMALL))
+    first = scored(explorer, SCORE)
+    assert len(first) == 8
+    assert not any(event.cached for event in first)
+    assert all(event.score.value is not None for event in first)
+    again = scored(explorer, SCORE)
+    assert all(event.cached for event in again)
+    assert [e.score.value for e in again] == [e.score.value for e in first]
+    rows = explorer.leaderboard()
+    assert {(row.model, row.prompts, row.images, row.unscored) for row in rows} == {
+        ("tiny-a", 2, 4, 0),
+        ("tiny-b", 2, 4, 0),
+    }
+
+
+def test_a_moved_picture_is_still_known(explorer: Explorer, tmp_path: Path) -> None:
+    list(explorer.generate(SMALL))
+    scored(explorer, SCORE)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for number, path in enumerate(explorer.settings.images.rglob("*.png")):
+        (folder / f"{number}.png").write_bytes(path.read_bytes())
+    events = scored(explorer, AnalyzeRequest(folder=str(folder)))
+    assert len(events) == 8
+    assert all(event.cached for event in events)
+    assert {row.model for row in explorer.results_for(AnalyzeRequest(folder=str(folder))).leaderboard} == {
+        "tiny-a",
+        "tiny-b",
+    }
+
+
+def test_a_folder_with_foreign_and_broken_pictures(explorer: Explorer, tmp_path: Path) -> None:
+    Pillow.new("RGB", (64, 64), "red").save(tmp_path / "foreign.png")
+    Pillow.new("RGB", (64, 64), "red").save(
+        tmp_path / "ours.png", pnginfo=png_info(make_recipe(prompt="a red circle", model="m"))
+    )
+    (tmp_path / "broken.png").write_bytes((tmp_path / "ours.png").read_bytes()[:100])
+    events = {e.image.path.name: e.score for e in scored(explorer, AnalyzeRequest(folder=str(tmp_path)))}
+    assert events["ours.png"].value is not None
+    assert events["foreign.png"].value is None
+    assert "prompt" in (events["foreign.png"].reason or "")
+    assert events["broken.png"].value is None
+    assert events["broken.png"].reason
+
+
+def test_prompts_outside_the_small_world_are_unscored_with_the_reason(explorer: Explorer) -> None:
+    list(explorer.generate(GenerateRequest(("tiny-a",), prompts=("a portrait of a queen",), seeds=1)))
+    (event,) = scored(explorer, SCORE)
+    assert event.score.value is None
+    assert "portrait" in (event.score.reason or "")
+    (row,) = explorer.leaderboard()
+    assert (row.mean, row.unscored) == (None, 1)
+    assert "standard" in (row.reason or "")
+
+
+def test_cancel_keeps_what_was_scored(explorer: Explorer) -> None:
+    list(explorer.generate(SMALL))
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        list(explorer.analyze(SCORE, cancel))
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (AnalyzeRequest(("clip_scor",)), r"Unknown metric 'clip_scor'\. Did you mean clip_score\?"),
+        (AnalyzeRequest(()), "Choose at least one metric"),
+        (AnalyzeRequest(tier="giant"), "Unknown tier 'giant'"),  # type: ignore[arg-type]
+        (AnalyzeRequest(run="nothing"), "There is no run"),
+        (AnalyzeRequest(folder="nowhere"), "There is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_analyzed(explorer: Explorer, request_: AnalyzeRequest, message: str) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        list(explorer.analyze(request_))
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="There is no picture"):
+        folder_images(tmp_path)
+
+
+def test_unknown_name_is_shown_in_one_line() -> None:
+    assert "\n" not in str(UnknownName("metric", "x\ny", ["a"]))

@@ -1,0 +1,140 @@
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from explorer import (
+    AnalyzeRequest,
+    Explorer,
+    GenerateRequest,
+    ImageQuery,
+    InvalidRequest,
+    Job,
+    Sampling,
+    Settings,
+)
+
+REQUEST = GenerateRequest(
+    models=("tiny-a", "tiny-b"), suite="tiny", seeds=1, sampling=Sampling(sampler="DDIM", steps=2)
+)
+
+
+def finished(explorer: Explorer, job: Job, seconds: float = 120) -> Job:
+    end = time.monotonic() + seconds
+    while (now := explorer.job(job.id)).active:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return now
+
+
+def test_a_benchmark_through_the_queue(explorer: Explorer) -> None:
+    drawing = explorer.submit(REQUEST)
+    scoring = explorer.submit(AnalyzeRequest(), after=drawing.id)
+    assert (drawing.state, drawing.total, scoring.after) == ("queued", 4, drawing.id)
+    explorer.start_worker()
+    done = finished(explorer, scoring)
+    assert (done.state, done.error) == ("done", None)
+    drawn = explorer.job(drawing.id)
+    assert (drawn.state, drawn.done, drawn.failed) == ("done", 4, 0)
+    assert drawn.run == done.run == explorer.runs()[0].id
+    assert len(explorer.leaderboard(done.run)) == 2
+    assert len(explorer.scores()) == 4
+    assert [job.id for job in explorer.jobs()] == [scoring.id, drawing.id]
+
+
+def test_cancel_and_submit_again_continues(explorer: Explorer) -> None:
+    long = replace(REQUEST, seeds=4, sampling=Sampling(sampler="DDIM", steps=12), batch_size=1)
+    explorer.start_worker()
+    job = explorer.submit(long)
+    end = time.monotonic() + 120
+    while explorer.images(ImageQuery()).total < 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert explorer.cancel_job(job.id).state == "cancelled"
+    kept = explorer.images(ImageQuery()).total
+    assert kept < 16
+    again = finished(explorer, explorer.submit(long))
+    assert (again.state, again.done) == ("done", 16)
+    assert explorer.images(ImageQuery()).total == 16
+
+
+def test_a_program_that_was_stopped_continues_its_job(settings: Settings) -> None:
+    long = replace(REQUEST, seeds=4, sampling=Sampling(sampler="DDIM", steps=12), batch_size=1)
+    first = Explorer(settings)
+    first.start_worker()
+    job = first.submit(long)
+    end = time.monotonic() + 120
+    while first.images(ImageQuery()).total < 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    first.close()
+    second = Explorer(settings)
+    assert second.job(job.id).state == "queued"
+    second.start_worker()
+    assert finished(second, job).state == "done"
+    assert second.images(ImageQuery()).total == 16
+    second.close()
+
+
+def test_a_bad_model_fails_alone_in_a_job(explorer: Explorer, settings: Settings, tiny_models: Path) -> None:
+    from tests.fakes import copy_checkpoint
+
+    broken = copy_checkpoint(tiny_models / "tiny-a", settings.checkpoints / "broken")
+    weights = broken / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    explorer.start_worker()
+    job = finished(explorer, explorer.submit(replace(REQUEST, models=("broken", "tiny-b"))))
+    assert (job.state, job.failed) == ("done", 2)
+    assert [failure.label for failure in explorer.failures(job.id)] == [
+        "broken, p0, seed 0",
+        "broken, p1, seed 0",
+    ]
+    alone = finished(explorer, explorer.submit(replace(REQUEST, models=("broken",))))
+    assert alone.state == "failed"
+    assert "broken cannot be loaded" in (alone.error or "")
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (replace(REQUEST, models=("nope",)), "Unknown model"),
+        (replace(REQUEST, models=("/etc",)), "by name; paths work on the command line only"),
+        (replace(REQUEST, models=("tiny-a+../x.safetensors:1",)), "by name"),
+        (replace(REQUEST, suite="../../etc/passwd.yaml"), "by name"),
+        (replace(REQUEST, seeds=0), "seeds"),
+        (AnalyzeRequest(folder="/etc"), "on the command line only"),
+        (AnalyzeRequest(("nope",)), "Unknown metric"),
+        (AnalyzeRequest(run="nope"), "no run"),
+    ],
+)
+def test_a_bad_submission_is_refused_at_once(
+    explorer: Explorer, request_: GenerateRequest | AnalyzeRequest, message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=message):
+        explorer.submit(request_)
+    assert explorer.jobs() == []
+
+
+def test_results_as_files(explorer: Explorer, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="There is no run yet"):
+        explorer.export("csv")
+    list(explorer.generate(REQUEST))
+    list(explorer.analyze(AnalyzeRequest()))
+    board = explorer.export("csv")
+    assert board.parent == explorer.settings.exports
+    assert board.read_text().startswith("model,metric,tier,direction,mean,low,high")
+    assert len(explorer.export("csv", tmp_path / "s.csv", table="scores").read_text().splitlines()) == 5
+    assert explorer.export("json", tmp_path / "r.json").stat().st_size > 1000
+    with pytest.raises(InvalidRequest, match="csv or json"):
+        explorer.export("xml")  # type: ignore[arg-type]
+
+
+def test_pictures_one_by_one(explorer: Explorer) -> None:
+    list(explorer.generate(REQUEST))
+    list(explorer.analyze(AnalyzeRequest()))
+    image = explorer.images(ImageQuery(model="tiny-b")).images[0]
+    assert explorer.thumbnail(image.id).suffix == ".webp"
+    assert "Steps: 2, Sampler: DDIM" in explorer.recipe_text(image.id)
+    assert [row.metric for row in explorer.image_scores(image.id)] == ["clip_score"]
+    assert explorer.native_size("tiny-a") == (64, 64)
