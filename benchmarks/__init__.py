@@ -1,0 +1,1 @@
+"""Timed comparisons with the obvious alternative, in the same run. Not tests."""

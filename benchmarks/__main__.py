@@ -1,0 +1,45 @@
+"""`make bench`: runs every comparison and prints one table.
+
+Machines are noisy, so each comparison alternates the two sides and reports the ratio of
+their medians.
+"""
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.measure import Comparison
+from benchmarks.overhead import drawing_overhead
+from benchmarks.second_run import second_run
+from benchmarks.startup import first_page
+
+COMPARISONS: dict[str, Callable[[], Comparison]] = {
+    "first-page": first_page,
+    "overhead": drawing_overhead,
+    "second-run": second_run,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named comparisons, or all; status 1 when a bound is missed."""
+    table = Table("Comparison", "Ours, s", "Other, s", "Ratio", "Bound", "Within")
+    missed = False
+    for name in names or list(COMPARISONS):
+        result = COMPARISONS[name]()
+        missed |= not result.within
+        table.add_row(
+            result.title,
+            f"{result.ours:.2f}",
+            f"{result.other:.2f}",
+            f"{result.ratio:.3f}",
+            f"{result.bound:g}",
+            "yes" if result.within else "NO",
+        )
+    Console(width=120).print(table)
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
