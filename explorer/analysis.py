@@ -74,10 +74,8 @@ def check(request: AnalyzeRequest) -> None:
         raise UnknownName("tier", request.tier, ("bundled", "standard", "large"))
 
 
-def folder_images(folder: Path) -> list[Image]:
-    """The pictures of a folder made here or elsewhere.
-
-    A picture without our recipe has no known prompt; metrics that need one say so.
+def picture_files(folder: Path) -> list[Path]:
+    """The picture files below a folder.
 
     Raises:
         InvalidRequest: No such folder, or no picture in it.
@@ -87,7 +85,18 @@ def folder_images(folder: Path) -> list[Image]:
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
     if not files:
         raise InvalidRequest(f"There is no picture in {folder}. PNG, JPEG and WebP files are read.")
-    return [_folder_image(path) for path in files]
+    return files
+
+
+def folder_images(folder: Path) -> list[Image]:
+    """The pictures of a folder made here or elsewhere.
+
+    A picture without our recipe has no known prompt; metrics that need one say so.
+
+    Raises:
+        InvalidRequest: No such folder, or no picture in it.
+    """
+    return [_folder_image(path) for path in picture_files(folder)]
 
 
 def _folder_image(path: Path) -> Image:

@@ -170,6 +170,18 @@ class Explorer:
         self._worker.wake()
         return job
 
+    def submit_benchmark(self, request: GenerateRequest, scoring: AnalyzeRequest) -> tuple[Job, Job | None]:
+        """Queue the drawing and, when metrics are named, the scoring after it.
+
+        Raises:
+            InvalidRequest: One of the two cannot be done; neither is queued.
+        """
+        if not scoring.metrics:
+            return self.submit(request), None
+        self._check_submission(scoring)
+        drawing = self.submit(request)
+        return drawing, self.submit(scoring, after=drawing.id)
+
     def job(self, job_id: str) -> Job:
         """How a job stands; unknown ids raise."""
         return self.storage.jobs.get(job_id)
@@ -317,7 +329,7 @@ class Explorer:
                 title=plan.title,
                 models=tuple(model.name for model in plan.models),
                 suite=plan.suite.id,
-                categories=tuple(dict.fromkeys(prompt.category for prompt in plan.suite.prompts)),
+                categories=plan.suite.categories,
                 request=plan.request.to_dict(),
                 cells=tuple(cell.key for cell in plan.cells),
             )

@@ -92,6 +92,7 @@ def analyze(explorer: Explorer, arguments: Namespace) -> int:
     """Score the pictures of a folder, write the reports and print the leaderboard."""
     request = AnalyzeRequest(tuple(arguments.metrics), arguments.tier, folder=str(arguments.folder))
     analysis.check(request)
+    analysis.picture_files(arguments.folder)
     return _score(explorer, request, writable(arguments.output), Watcher())
 
 
@@ -104,37 +105,13 @@ def export(explorer: Explorer, arguments: Namespace) -> int:
 
 def list_models(explorer: Explorer, arguments: Namespace) -> int:
     """Print the checkpoints and LoRAs found."""
-    rows = [
-        {
-            "name": model.name,
-            "kind": "checkpoint",
-            "family": model.family,
-            "layout": model.layout,
-            "size_mb": round(model.size_bytes / 1e6, 1),
-            "bundled": model.bundled,
-        }
-        for model in explorer.models()
-    ]
-    rows += [
-        {"name": lora.name, "kind": "lora", "size_mb": round(lora.size_bytes / 1e6, 1)}
-        for lora in explorer.loras()
-    ]
+    rows = [found.to_dict() for found in (*explorer.models(), *explorer.loras())]
     return _print_list(rows, ("name", "kind", "family", "layout", "size_mb"), arguments.json)
 
 
 def list_suites(explorer: Explorer, arguments: Namespace) -> int:
     """Print the prompt suites."""
-    rows = [
-        {
-            "id": suite.id,
-            "name": suite.name,
-            "version": suite.version,
-            "prompts": len(suite.prompts),
-            "description": suite.description,
-            "licence": suite.licence,
-        }
-        for suite in explorer.suites()
-    ]
+    rows = [suite.to_dict() for suite in explorer.suites()]
     return _print_list(rows, ("id", "name", "prompts", "description"), arguments.json)
 
 

@@ -49,6 +49,17 @@ class Checkpoint:
     bundled: bool = False
     """Shipped with the program."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form; says nothing of where the file is."""
+        return {
+            "name": self.name,
+            "kind": "checkpoint",
+            "family": self.family,
+            "layout": self.layout,
+            "size_mb": round(self.size_bytes / 1e6, 1),
+            "bundled": self.bundled,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Lora:
@@ -57,6 +68,10 @@ class Lora:
     name: str
     path: Path
     size_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form; says nothing of where the file is."""
+        return {"name": self.name, "kind": "lora", "size_mb": round(self.size_bytes / 1e6, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +121,23 @@ class Suite:
     prompts: tuple[Prompt, ...]
     description: str = ""
     licence: str = ""
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Categories of the prompts, in the order they first appear."""
+        return tuple(dict.fromkeys(prompt.category for prompt in self.prompts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain summary, without the prompts themselves."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "version": self.version,
+            "description": self.description,
+            "licence": self.licence,
+            "categories": list(self.categories),
+            "prompts": len(self.prompts),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,10 +87,11 @@ def test_lists(environment: dict[str, str]) -> None:
         (["run", "--models", "tiny-a", "--suite", "tinny", "--output", "{out}"], "Did you mean tiny"),
         (
             ["run", "--models", "tiny-a", "--suite", "{bad}", "--output", "{out}"],
-            "line 4: the prompt is empty",
+            "line 5: the prompt is empty",
         ),
         (["run", "--suite", "tiny", "--output", "{out}"], "--models"),
         (["analyze", "{tmp}/nowhere", "--output", "{out}"], "There is no folder"),
+        (["analyze", "{tmp}/empty", "--output", "{out}"], "There is no picture in"),
         (["export", "--format", "pdf", "--output", "{out}"], "invalid choice: 'pdf'"),
         (["export", "--format", "csv", "--output", "{out}"], "There is no run yet"),
         (["dance"], "invalid choice: 'dance'"),
@@ -100,6 +101,7 @@ def test_an_unusable_argument_is_one_clear_line_and_status_2(
     environment: dict[str, str], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
+    (tmp_path / "empty").mkdir()
     write_suite(tmp_path / "bad.yaml", [""])
     places = {
         "out": tmp_path / "out",
