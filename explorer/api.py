@@ -213,7 +213,8 @@ class Explorer:
 
     def images(self, query: ImageQuery) -> ImagePage:
         """One page of pictures."""
-        return self.storage.page(query)
+        directions = {card.id: card.direction for card in metrics.list_metrics()}
+        return self.storage.page(query, higher_is_better=directions.get(query.metric) != "lower")
 
     def image(self, image_id: str) -> Image:
         """One picture; unknown ids raise."""

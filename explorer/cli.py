@@ -18,7 +18,16 @@ from explorer.api import Explorer
 from explorer.errors import InvalidRequest, StorageError
 from explorer.reports import Results, place_image
 from explorer.storage import write_whole
-from explorer.types import AnalyzeRequest, Event, Failed, GenerateRequest, Image, ImageDone, Notice
+from explorer.types import (
+    AnalyzeRequest,
+    Event,
+    Failed,
+    GenerateRequest,
+    Image,
+    ImageDone,
+    LeaderboardRow,
+    Notice,
+)
 
 OK, FAILED = 0, 1
 
@@ -105,7 +114,8 @@ def export(explorer: Explorer, arguments: Namespace) -> int:
 
 def list_models(explorer: Explorer, arguments: Namespace) -> int:
     """Print the checkpoints and LoRAs found."""
-    rows = [found.to_dict() for found in (*explorer.models(), *explorer.loras())]
+    rows = [model.to_dict() for model in explorer.models()]
+    rows += [lora.to_dict() for lora in explorer.loras()]
     return _print_list(rows, ("name", "kind", "family", "layout", "size_mb"), arguments.json)
 
 
@@ -162,18 +172,25 @@ def _print_leaderboard(results: Results) -> None:
         Column("Model", overflow="fold"), "Metric", "Mean", "95 % interval", "Prompts", "Pictures", "Unscored"
     )
     for row in results.leaderboard:
-        scored = row.mean is not None
         table.add_row(
             Text(row.model),
             f"{row.metric} ({row.tier})",
-            f"{row.mean:.2f}" if scored else "-",
-            f"{row.low:.2f} to {row.high:.2f}" if scored else row.reason or "-",
+            "-" if row.mean is None else f"{row.mean:.2f}",
+            _interval(row),
             str(row.prompts),
             str(row.images),
             str(row.unscored),
         )
     console = Console()
     console.print(table if results.leaderboard else "No scores.")
+
+
+def _interval(row: LeaderboardRow) -> str:
+    if row.mean is None:
+        return row.reason or "-"
+    if row.low is None or row.high is None:
+        return "needs 2 prompts"
+    return f"{row.low:.2f} to {row.high:.2f}"
 
 
 def _print_list(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import StorageError
-from explorer.storage import write_whole
+from explorer.storage import temporary_beside, write_whole
 from explorer.types import Image, LeaderboardRow, ScoreRow
 
 
@@ -100,10 +100,9 @@ def place_image(image: Image, images_folder: Path, output: Path) -> None:
     target = output / "images" / image.path.relative_to(images_folder)
     if target.exists() and target.stat().st_size == image.path.stat().st_size:
         return
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
         try:
             os.link(image.path, temporary)
         except OSError:

@@ -23,7 +23,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """Means with intervals, one of each a model; NaN where a model has no value at all."""
+    """Means with intervals, one of each a model.
+
+    The mean is NaN where a model has no value at all, the interval where it has fewer than
+    two: one prompt says nothing about how much prompts differ.
+    """
 
     mean: Floats
     low: Floats
@@ -67,7 +71,8 @@ def intervals(values: Floats, level: float = LEVEL) -> Intervals:
     tail = (1 - level) / 2 * 100
     mean, low, high = empty, empty.copy(), empty.copy()
     mean[scored] = np.nanmean(values[scored], axis=1)
-    low[scored], high[scored] = np.nanpercentile(means[scored], [tail, 100 - tail], axis=1)
+    several = np.isfinite(values).sum(axis=1) >= 2
+    low[several], high[several] = np.nanpercentile(means[several], [tail, 100 - tail], axis=1)
     return Intervals(mean, low, high)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -131,8 +132,13 @@ class Storage:
             raise InvalidRequest(f"There is no picture {image_id[:12]!r}.")
         return self._image(row)
 
-    def page(self, query: ImageQuery) -> ImagePage:
-        """One page of pictures. Heavy columns are read for that page only."""
+    def page(self, query: ImageQuery, *, higher_is_better: bool = True) -> ImagePage:
+        """One page of pictures. Heavy columns are read for that page only.
+
+        Args:
+            query: Which pictures.
+            higher_is_better: Which end of the scores comes first when sorting by score.
+        """
         table = schema.images
         where = [
             column == value
@@ -153,7 +159,8 @@ class Storage:
             order = [table.c.created.desc(), table.c.id]
         elif query.sort == "score":
             value = self.scores.newest_value(table.c.id, query.metric)
-            order = [value.desc().nulls_last(), *order]
+            best = value.desc() if higher_is_better else value.asc()
+            order = [best.nulls_last(), *order]
         rows = sa.select(table).select_from(source).where(*where).order_by(*order)
         count = sa.select(sa.func.count()).select_from(source).where(*where)
         with self._read.connect() as connection:
@@ -311,7 +318,7 @@ def write_whole(path: Path, data: bytes) -> None:
         DiskFull: No space is left.
         StorageError: The folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -330,10 +337,15 @@ def write_whole(path: Path, data: bytes) -> None:
         raise StorageError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
+def temporary_beside(path: Path) -> Path:
+    """A name no other thread or program uses, which `sweep_temporary` knows as ours."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
 def sweep_temporary(folder: Path) -> None:
     """Remove temporary files whose program is gone."""
     for path in folder.rglob(".*.tmp"):
-        pid = path.name.split(".")[-2]
+        pid = path.name.split(".")[-3]
         if not pid.isdigit() or int(pid) == os.getpid() or not _alive(int(pid)):
             path.unlink(missing_ok=True)
 

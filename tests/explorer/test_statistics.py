@@ -46,6 +46,13 @@ def test_missing_values_are_left_out_by_hand_computation() -> None:
     assert np.isnan(intervals(np.full((2, 3), NAN)).mean).all()
 
 
+def test_one_prompt_gives_a_mean_but_no_interval() -> None:
+    result = intervals(np.array([[4.0, NAN], [1.0, 2.0]]))
+    assert result.mean.tolist() == [4.0, 1.5]
+    assert np.isnan([result.low[0], result.high[0]]).all()
+    assert np.isfinite([result.low[1], result.high[1]]).all()
+
+
 def test_the_same_numbers_twice() -> None:
     values = np.random.default_rng(5).normal(size=(3, 20))
     assert np.array_equal(bootstrap_means(values), bootstrap_means(values))

@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,8 @@ def test_sweeping_removes_what_dead_programs_left_and_nothing_else(tmp_path: Pat
     if dead == 0:
         os._exit(0)
     os.waitpid(dead, 0)
-    (tmp_path / f".a.png.{dead}.tmp").write_text("left behind")
-    (tmp_path / f".b.png.{os.getppid()}.tmp").write_text("another program at work")
+    (tmp_path / f".a.png.{dead}.ab12.tmp").write_text("left behind")
+    (tmp_path / f".b.png.{os.getppid()}.ab12.tmp").write_text("another program at work")
     (tmp_path / "c.png").write_text("whole")
     sweep_temporary(tmp_path)
     assert sorted(path.name[:2] for path in tmp_path.iterdir()) == [".b", "c."]
@@ -198,6 +199,8 @@ def test_pages_filter_sort_and_count(storage: Storage) -> None:
     storage.scores.put_many({score_key(images[3].id): Score.of(9.0), score_key(images[1].id): Score.of(5.0)})
     best = storage.page(ImageQuery(sort="score", metric="m")).images
     assert [i.recipe.seed for i in best][:2] == [3, 1]
+    lowest = storage.page(ImageQuery(sort="score", metric="m"), higher_is_better=False).images
+    assert [i.recipe.seed for i in lowest][:2] == [1, 3]
     cells = tuple(image.recipe.cell for image in images[:2])
     storage.save_run(RunRecord("r1", "Run", ("a", "b"), "tiny", ("c0",), {}, cells))
     assert storage.page(ImageQuery(run="r1")).total == 2
@@ -219,6 +222,14 @@ def test_file_hashes_are_remembered_until_the_file_changes(storage: Storage, tmp
     assert first == hashlib.sha256(b"one").hexdigest()
     path.write_bytes(b"two")
     assert storage.file_hash(path) == hashlib.sha256(b"two").hexdigest()
+
+
+def test_a_thumbnail_wanted_by_many_at_once(storage: Storage) -> None:
+    image = storage.save_image(Pillow.new("RGB", (512, 512)), recipe(1))
+    with ThreadPoolExecutor(8) as threads:
+        paths = list(threads.map(lambda _: storage.thumbnail(image), range(32)))
+    assert len(set(paths)) == 1
+    assert not temporary_files(storage.thumbnails_folder)
 
 
 def test_thumbnails_are_small_and_made_once(storage: Storage) -> None:
