@@ -10,6 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from explorer import schema
 from explorer.errors import StorageError
 
 HEAD = "0001"
@@ -102,18 +103,33 @@ def _migrate(engine: sa.Engine) -> None:
         revision = _revision(connection)
     if revision == HEAD:
         return  # the usual case: Alembic need not even be imported
+    with engine.begin() as connection:
+        revision = _revision(connection)
+        if revision == HEAD:
+            return  # another program was faster
+        if revision is None and not sa.inspect(connection).get_table_names():
+            _create(connection)
+        else:
+            _upgrade(connection)
+
+
+def _create(connection: sa.Connection) -> None:
+    """Make a new index at once; a test holds that the migrations lead to the same tables."""
+    schema.metadata.create_all(connection)
+    connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)"))
+    connection.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def _upgrade(connection: sa.Connection) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.util.exc import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
     try:
-        with engine.begin() as connection:
-            if _revision(connection) == HEAD:
-                return  # another program was faster
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        command.upgrade(config, "head")
     except CommandError as error:
         raise StorageError(
             "The workspace was made by a newer version of this program. "
