@@ -1,0 +1,1 @@
+"""The page and the named endpoints. The only folder that imports gradio."""

@@ -1,0 +1,138 @@
+"""Builds and serves the page: theme, tabs in order, and the wires between tabs.
+
+Wires: "Open in Gallery" and a click on a live thumbnail in Generate open Gallery on that
+run, or on that picture. Tabs know nothing of each other.
+"""
+
+import os
+from typing import Any
+
+from explorer.api import Explorer
+from explorer.errors import InvalidRequest
+
+# Gradio reads it while it is imported, and would look up its analytics host.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+
+from explorer.ui.analyze_tab import build_analyze_tab
+from explorer.ui.endpoints import add_endpoints
+from explorer.ui.forms import ui_errors
+from explorer.ui.gallery_tab import GalleryTab, build_gallery_tab, image_id_of
+from explorer.ui.generate_tab import GenerateHandles, build_generate_tab
+from explorer.ui.job_view import Updates
+from explorer.ui.snapshots import run_of
+
+TITLE = "Model Benchmark Explorer"
+MAX_WAITING = 200
+"""Events, not jobs: page events wait milliseconds, jobs wait in the workspace."""
+
+
+def build_app(explorer: Explorer) -> gr.Blocks:
+    """The whole page over one Explorer."""
+    _use_workspace(explorer)
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        gr.HTML(
+            f"<header><h1>{TITLE}</h1><p>Same prompts, same seeds: which model is better, at what, "
+            "and how sure is that?</p></header>",
+            elem_id="head",
+        )
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Generate", id="generate"):
+                generate = build_generate_tab(explorer, page)
+            with gr.Tab("Analyze", id="analyze") as analyze_tab:
+                build_analyze_tab(explorer, analyze_tab)
+            with gr.Tab("Gallery", id="gallery") as gallery_tab:
+                gallery = build_gallery_tab(explorer, gallery_tab)
+        _wire(explorer, tabs, generate, gallery)
+        add_endpoints(explorer)
+    page.queue(api_open=False, max_size=MAX_WAITING, default_concurrency_limit=8)
+    return page
+
+
+def launch_options(explorer: Explorer) -> dict[str, Any]:
+    """What `Blocks.launch` needs for this page, apart from where it serves."""
+    settings = explorer.settings
+    script = (settings.assets / "page.js").read_text(encoding="utf-8")
+    return {
+        "theme": make_theme(),
+        "css": (settings.assets / "theme.css").read_text(encoding="utf-8"),
+        "head": f"<script>{script}</script>",
+        "allowed_paths": [str(settings.images.resolve()), str(settings.exports.resolve())],
+        "max_file_size": "20mb",
+        "footer_links": ["api"],
+        "ssr_mode": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "show_error": False,
+        "quiet": True,
+    }
+
+
+def launch(explorer: Explorer) -> tuple[gr.Blocks, str]:
+    """Build the page and begin to serve it where the settings say; returns it and its address.
+
+    Raises:
+        InvalidRequest: The port is taken.
+    """
+    host, port = explorer.settings.host, explorer.settings.port
+    page = build_app(explorer)
+    try:
+        _, url, _ = page.launch(
+            server_name=host,
+            server_port=port or None,  # Gradio's own search for a free one
+            prevent_thread_lock=True,
+            **launch_options(explorer),
+        )
+    except OSError as error:
+        raise InvalidRequest(f"Cannot listen on {host}, port {port}. Choose another with --port.") from error
+    return page, url
+
+
+def serve(explorer: Explorer) -> None:
+    """Serve the page and work on the queue, until stopped.
+
+    Raises:
+        InvalidRequest: The port is taken.
+    """
+    page, url = launch(explorer)
+    print(f"{TITLE} is on {url}", flush=True)
+    explorer.start_worker()
+    page.block_thread()
+
+
+def make_theme() -> gr.themes.Base:
+    """Calm colours and the system's own fonts, so that nothing is fetched."""
+    return gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+    )
+
+
+def _use_workspace(explorer: Explorer) -> None:
+    """Gradio writes below the workspace, and serves thumbnails without copying them."""
+    settings = explorer.settings
+    os.environ["GRADIO_TEMP_DIR"] = str((settings.root / "gradio").resolve())
+    settings.thumbnails.mkdir(parents=True, exist_ok=True)
+    gr.set_static_paths([settings.thumbnails.resolve()])
+
+
+def _wire(explorer: Explorer, tabs: gr.Tabs, generate: GenerateHandles, gallery: GalleryTab) -> None:
+    def open_run(job_id: str) -> Updates:
+        with ui_errors():
+            return {tabs: gr.Tabs(selected="gallery"), **gallery.show_run(run_of(explorer, job_id))}
+
+    def open_picture(job_id: str, event: gr.SelectData) -> Updates:
+        with ui_errors():
+            updates = gallery.show_run(run_of(explorer, job_id), image_id_of(event))
+            return {tabs: gr.Tabs(selected="gallery"), **updates}
+
+    outputs = [tabs, *gallery.outputs]
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    view = generate.view
+    if view.open_gallery is not None and view.pictures is not None:
+        view.open_gallery.click(open_run, generate.job, outputs, **hidden)
+        view.pictures.select(open_picture, generate.job, outputs, **hidden)

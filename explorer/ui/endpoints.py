@@ -1,0 +1,245 @@
+"""Named endpoints for gradio_client: one typed function each, JSON-plain in and out.
+
+They are an interface that scripts rely on: names and order of parameters stay, new ones
+are added at the end and are optional. Docstrings become the API page.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from explorer.api import Explorer
+from explorer.errors import UnknownName
+from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
+from explorer.types import Image
+from explorer.ui.forms import ui_errors
+
+Record = dict[str, Any]
+MAX_PAGE = 500
+
+
+def add_endpoints(explorer: Explorer) -> None:
+    """Add every endpoint to the Blocks being built."""
+    for make in (_listing, _work, _results):
+        for function in make(explorer):
+            gr.api(function, api_name=function.__name__, concurrency_limit=None)
+    _add_export(explorer)
+
+
+def _listing(explorer: Explorer) -> list[Callable[..., Any]]:
+    def list_models() -> list[Record]:
+        """List the checkpoints and LoRAs that were found.
+
+        Returns:
+            name, kind, family, layout, size_mb and bundled of each.
+        """
+        with ui_errors():
+            checkpoints = [model.to_dict() for model in explorer.models()]
+            return [*checkpoints, *(lora.to_dict() for lora in explorer.loras())]
+
+    def list_suites() -> list[Record]:
+        """List the prompt suites.
+
+        Returns:
+            id, name, version, description, licence, categories and number of prompts of each.
+        """
+        with ui_errors():
+            return [suite.to_dict() for suite in explorer.suites()]
+
+    def list_metrics() -> list[Record]:
+        """List the metrics with their cards.
+
+        Returns:
+            The card of each: question, direction, range, formula, weaknesses, networks by tier.
+        """
+        with ui_errors():
+            return [card.to_dict() for card in explorer.metrics()]
+
+    return [list_models, list_suites, list_metrics]
+
+
+def _work(explorer: Explorer) -> list[Callable[..., Any]]:
+    def generate(
+        models: list[str],
+        suite: str = "shapes",
+        seeds: int = 2,
+        metrics: list[str] | None = None,
+        steps: int = 20,
+        sampler: str = "DPM++ 2M",
+        guidance: float = 5.0,
+        width: int | None = None,
+        height: int | None = None,
+        negative: str = "",
+        prompts: list[str] | None = None,
+        first_seed: int = 0,
+        categories: list[str] | None = None,
+        tier: str = "bundled",
+    ) -> Record:
+        """Draw every prompt with every seed on every model, then score if metrics are given.
+
+        Args:
+            models: Names, with LoRAs as MODEL+LORA:0.8.
+            suite: Id of a prompt suite; not used when prompts are given.
+            seeds: How many seeds a prompt.
+            metrics: Ids of metrics to score with afterwards; none scores nothing.
+            steps: Denoising steps.
+            sampler: Name of the sampler.
+            guidance: Classifier-free guidance scale; 1 or less turns it off.
+            width: Pixels; none takes the model's own.
+            height: Pixels; none takes the model's own.
+            negative: Negative prompt.
+            prompts: Texts to draw instead of a suite.
+            first_seed: The first of the seeds.
+            categories: Only these categories of the suite; none takes all.
+            tier: Size of the networks behind the metrics: bundled, standard or large.
+
+        Returns:
+            job and analyze_job: ids to follow with /job; the work goes on by itself.
+            run: id of the run; empty until known, then /job has it.
+        """
+        with ui_errors():
+            request = GenerateRequest(
+                models=tuple(models),
+                suite="" if prompts else suite,
+                prompts=tuple(prompts or ()),
+                categories=tuple(categories or ()),
+                seeds=seeds,
+                first_seed=first_seed,
+                sampling=Sampling(_any(sampler), steps, guidance, width, height),
+                negative=negative,
+            )
+            scoring = AnalyzeRequest(metrics=tuple(metrics or ()), tier=_any(tier))
+            job, following = explorer.submit_benchmark(request, scoring)
+            return {"job": job.id, "analyze_job": following.id if following else None, "run": job.run}
+
+    def analyze(run: str = "", metrics: list[str] | None = None, tier: str = "bundled") -> Record:
+        """Score the pictures of a run.
+
+        Args:
+            run: Id of the run; empty takes the latest.
+            metrics: Ids of metrics; none takes clip_score.
+            tier: Size of the networks: bundled, standard or large.
+
+        Returns:
+            job: id to follow with /job. run: as given.
+        """
+        with ui_errors():
+            request = AnalyzeRequest(tuple(metrics or ("clip_score",)), _any(tier), run=run)
+            job = explorer.submit(request)
+            return {"job": job.id, "run": job.run}
+
+    def job(job_id: str) -> Record:
+        """How a job stands.
+
+        Args:
+            job_id: As /generate or /analyze returned it.
+
+        Returns:
+            state (queued, running, done, failed or cancelled), done of total, seconds_left,
+            run, error; and failures and notices as lists.
+        """
+        with ui_errors():
+            return {
+                **explorer.job(job_id).to_dict(),
+                "failures": [asdict(failure) for failure in explorer.failures(job_id)],
+                "notices": explorer.notices(job_id),
+            }
+
+    def cancel_job(job_id: str) -> Record:
+        """Stop a job, and those that wait for it, within one denoising step.
+
+        Args:
+            job_id: As /generate or /analyze returned it.
+
+        Returns:
+            The job as /job gives it. What was finished stays.
+        """
+        with ui_errors():
+            return explorer.cancel_job(job_id).to_dict()
+
+    return [generate, analyze, job, cancel_job]
+
+
+def _results(explorer: Explorer) -> list[Callable[..., Any]]:
+    def images(run: str = "", model: str = "", limit: int = 60, offset: int = 0) -> Record:
+        """List pictures with their recipes and scores.
+
+        Args:
+            run: Id of a run; empty takes every run.
+            model: Name of a model; empty takes all.
+            limit: At most this many, up to 500.
+            offset: How many to leave out at the start.
+
+        Returns:
+            total: how many there are. images: id, recipe fields and scores (by metric) of each.
+        """
+        with ui_errors():
+            known = [record.id for record in explorer.runs()]
+            if run and run not in known:
+                raise UnknownName("run", run, known)
+            query = ImageQuery(
+                run=run, model=model, offset=max(0, offset), limit=min(max(1, limit), MAX_PAGE)
+            )
+            page = explorer.images(query)
+            return {"total": page.total, "images": [_image(explorer, image) for image in page.images]}
+
+    def scores(run: str = "") -> list[Record]:
+        """Every score of a run, with its evidence, or the reason there is none.
+
+        Args:
+            run: Id of the run; empty takes the latest.
+
+        Returns:
+            One record a picture and metric.
+        """
+        with ui_errors():
+            return [asdict(row) for row in explorer.scores(run)]
+
+    def leaderboard(run: str = "") -> list[Record]:
+        """Each model's mean over prompts with its 95 % interval, best first.
+
+        Args:
+            run: Id of the run; empty takes the latest.
+
+        Returns:
+            One record a model and metric.
+        """
+        with ui_errors():
+            return [row.to_dict() for row in explorer.leaderboard(run)]
+
+    return [images, scores, leaderboard]
+
+
+def _image(explorer: Explorer, image: Image) -> Record:
+    scores = {row.metric: row.value for row in explorer.image_scores(image.id)}
+    return {"id": image.id, "created": image.created, **image.recipe.to_dict(), "scores": scores}
+
+
+def _add_export(explorer: Explorer) -> None:
+    """A file as a result needs components; these are never drawn."""
+
+    def export(format: str = "csv", run: str = "", table: str = "leaderboard") -> str:
+        """Download the results of a run.
+
+        Args:
+            format: csv or json.
+            run: Id of the run; empty takes the latest.
+            table: For csv: leaderboard or scores. The json has everything.
+
+        Returns:
+            A file.
+        """
+        with ui_errors():
+            return str(explorer.export(_any(format), run=run, table=_any(table)))
+
+    inputs = [gr.Textbox("csv", visible=False), gr.Textbox("", visible=False)]
+    table = gr.Textbox("leaderboard", visible=False)
+    file = gr.File(visible=False)
+    gr.Button(visible=False).click(export, [*inputs, table], file, api_name="export", concurrency_limit=None)
+
+
+def _any(value: str) -> Any:
+    """A text from outside where a fixed choice is expected; the core checks it and says so."""
+    return value

@@ -1,0 +1,151 @@
+"""Widgets to request dataclasses, and errors to what a person sees.
+
+The attributes of a form carry the names of the request's fields; a test holds the two
+together. Nothing here talks to the Explorer.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.errors import ExplorerError, InvalidRequest
+from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
+
+FormData = Mapping[Component, Any]
+Source = Literal["suite", "own"]
+UNEXPECTED = "Something went wrong that should not have. The program's log has the details."
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GenerateForm:
+    """The widgets of a `GenerateRequest`, its `Sampling` spread out between them.
+
+    What may stay blank is a textbox: Gradio's number field turns blank into 0.
+    """
+
+    models: gr.Dropdown
+    source: gr.Radio
+    """Only on the page: whether the suite or the person's own prompts are meant."""
+    suite: gr.Dropdown
+    categories: gr.Dropdown
+    prompts: gr.Textbox
+    seeds: gr.Number
+    first_seed: gr.Number
+    sampler: gr.Dropdown
+    steps: gr.Number
+    guidance: gr.Number
+    width: gr.Textbox
+    height: gr.Textbox
+    negative: gr.Textbox
+    batch_size: gr.Textbox
+
+
+@dataclass(frozen=True)
+class ScoreForm:
+    """The widgets of an `AnalyzeRequest`; the run comes from elsewhere on the page."""
+
+    metrics: gr.Dropdown
+    tier: gr.Dropdown
+
+
+@dataclass(frozen=True)
+class GalleryForm:
+    """The widgets of an `ImageQuery`; the page number and size come from the tab."""
+
+    run: gr.Dropdown
+    model: gr.Dropdown
+    category: gr.Dropdown
+    sort: gr.Dropdown
+    metric: gr.Dropdown
+
+
+def widgets(*forms: GenerateForm | ScoreForm | GalleryForm) -> set[Component]:
+    """Every widget of these forms, as the inputs of an event."""
+    return {getattr(form, field.name) for form in forms for field in fields(form)}
+
+
+def read_generate(form: GenerateForm, data: FormData) -> GenerateRequest:
+    """The request that a filled-in form asks for.
+
+    Raises:
+        InvalidRequest: A field holds no usable value; says which.
+    """
+    own = data[form.source] == "own"
+    prompts = tuple(line.strip() for line in str(data[form.prompts] or "").splitlines() if line.strip())
+    if own and not prompts:
+        raise InvalidRequest("Write at least one prompt, one a line, or choose a suite.")
+    return GenerateRequest(
+        models=tuple(data[form.models] or ()),
+        suite="" if own else str(data[form.suite] or ""),
+        prompts=prompts if own else (),
+        categories=() if own else tuple(data[form.categories] or ()),
+        seeds=_whole("number of seeds", data[form.seeds]),
+        first_seed=_whole("first seed", data[form.first_seed]),
+        sampling=Sampling(
+            sampler=data[form.sampler],
+            steps=_whole("number of steps", data[form.steps]),
+            guidance=_number("guidance scale", data[form.guidance]),
+            width=_whole_or_blank("width", data[form.width]),
+            height=_whole_or_blank("height", data[form.height]),
+        ),
+        negative=str(data[form.negative] or "").strip(),
+        batch_size=_whole_or_blank("batch size", data[form.batch_size]),
+    )
+
+
+def read_analyze(form: ScoreForm, data: FormData, run: str = "") -> AnalyzeRequest:
+    """The request to score a run with the chosen metrics."""
+    return AnalyzeRequest(metrics=tuple(data[form.metrics] or ()), tier=data[form.tier], run=run)
+
+
+def read_gallery(form: GalleryForm, data: FormData) -> ImageQuery:
+    """The first page of the pictures that the pickers ask for."""
+    return ImageQuery(
+        run=data[form.run] or "",
+        model=data[form.model] or "",
+        category=data[form.category] or "",
+        sort=data[form.sort],
+        metric=data[form.metric] or "",
+    )
+
+
+@contextmanager
+def ui_errors() -> Iterator[None]:
+    """Turn exceptions into what a person can act on; the unexpected goes to the log."""
+    try:
+        yield
+    except ExplorerError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+    except gr.Error:
+        raise
+    except Exception:
+        _log.exception("An event of the page failed")
+        raise gr.Error(UNEXPECTED, print_exception=False) from None
+
+
+def _number(name: str, value: Any) -> float:
+    if value is None or value == "":
+        raise InvalidRequest(f"The {name} is empty; give a number.")
+    try:
+        return float(value)
+    except ValueError:
+        raise InvalidRequest(f"The {name} must be a number, not {value!r}.") from None
+
+
+def _whole(name: str, value: Any) -> int:
+    number = _number(name, value)
+    if not number.is_integer():
+        raise InvalidRequest(f"The {name} must be a whole number, not {number:g}.")
+    return int(number)
+
+
+def _whole_or_blank(name: str, value: str | None) -> int | None:
+    text = (value or "").strip()
+    return _whole(name, text) if text else None

@@ -1,0 +1,166 @@
+"""The job view: what a job is doing, its newest pictures, its problems and its results.
+
+The page only follows: closing the tab ends `follow` and never touches the job.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.api import Explorer
+from explorer.errors import InvalidRequest
+from explorer.ui import markup
+from explorer.ui.forms import ui_errors
+from explorer.ui.snapshots import Snapshot, find_jobs, status_html, take
+from explorer.ui.widgets import Results, build_results, show_results
+
+POLL_SECONDS = 0.25
+PATIENCE = 8
+"""How many times in a row a look at the job may fail."""
+Updates = dict[Component, Any]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JobView:
+    """Widgets that together show one job."""
+
+    panel: gr.Column
+    status: gr.HTML
+    cancel: gr.Button
+    problems: gr.HTML
+    pictures: gr.Gallery | None
+    results: Results | None
+    open_gallery: gr.Button | None
+    idle: gr.Column | None = None
+    """Shown only while nothing is being done."""
+
+    @property
+    def outputs(self) -> list[Component]:
+        """Every widget that following a job may change."""
+        own = [self.panel, self.status, self.cancel, self.problems, self.pictures]
+        results = self.results.outputs if self.results else []
+        return [w for w in (*own, self.open_gallery, self.idle, *results) if w is not None]
+
+
+def build_job_view(name: str, *, pictures: bool) -> JobView:
+    """Lay out a job view.
+
+    Args:
+        name: Prefix of the elements' ids.
+        pictures: Also show newest pictures and, at the end, the leaderboard.
+    """
+    with gr.Column(visible=False, elem_id=f"{name}-job", elem_classes="x-panel") as panel:
+        with gr.Row(elem_classes="x-jobhead"):
+            status = gr.HTML(elem_id=f"{name}-status")
+            cancel = gr.Button("Cancel", variant="stop", size="sm", scale=0, elem_id=f"{name}-cancel")
+        problems = gr.HTML(visible=False, elem_id=f"{name}-problems")
+        results = build_results(name) if pictures else None
+        open_gallery = None
+        gallery = None
+        if pictures:
+            with gr.Row(elem_classes="x-pager"):
+                gr.HTML("<h3>Newest pictures</h3>")
+                open_gallery = gr.Button(
+                    "Open in Gallery", size="sm", visible=False, elem_id=f"{name}-open-gallery"
+                )
+            gallery = gr.Gallery(
+                show_label=False,
+                columns=6,
+                fit_columns=False,
+                height="auto",
+                allow_preview=False,
+                buttons=[],
+                interactive=False,
+                visible=False,
+                elem_id=f"{name}-pictures",
+                elem_classes="x-grid",
+            )
+    return JobView(panel, status, cancel, problems, gallery, results, open_gallery)
+
+
+async def follow(explorer: Explorer, view: JobView, job_id: str) -> AsyncIterator[Updates]:
+    """Show a job until it ends, telling the page only what changed.
+
+    Args:
+        explorer: Where the job is.
+        view: The widgets to update.
+        job_id: Nothing is shown when empty.
+    """
+    before: Snapshot | None = None
+    misses = 0
+    while job_id:
+        try:
+            now = await asyncio.to_thread(take, explorer, job_id, before)
+            updates = await asyncio.to_thread(render, explorer, view, before, now)
+        except Exception as error:
+            misses += 1
+            if misses > PATIENCE or isinstance(error, InvalidRequest):
+                with ui_errors():
+                    raise
+            # A page may follow for days; one busy moment of the disk must not freeze it.
+            _log.warning("Could not look at job %s; trying again: %s", job_id, error)
+        else:
+            misses = 0
+            if updates:
+                yield updates
+            if not now.active:
+                return
+            before = now
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def render(explorer: Explorer, view: JobView, before: Snapshot | None, now: Snapshot) -> Updates:
+    """The updates that lead from one snapshot to the next."""
+    if before is now:
+        return {}
+    updates: Updates = {view.status: status_html(now)}
+    if before is None:
+        updates[view.panel] = gr.Column(visible=True)
+    if before is None or before.active != now.active:
+        updates[view.cancel] = gr.Button(visible=now.active)
+        if view.idle is not None:
+            updates[view.idle] = gr.Column(visible=not now.active)
+    if before is None or (before.failures, before.notices) != (now.failures, now.notices):
+        text = markup.problems(now.failures, now.notices)
+        updates[view.problems] = gr.HTML(text, visible=bool(text))
+    if view.pictures is not None and (before is None or before.pictures != now.pictures):
+        shown = [(picture.path, picture.caption) for picture in now.pictures]
+        updates[view.pictures] = gr.Gallery(shown, visible=bool(shown))
+    if view.open_gallery is not None and (before is None or bool(before.pictures) != bool(now.pictures)):
+        updates[view.open_gallery] = gr.Button(visible=bool(now.pictures))
+    if view.results is not None and (before is None or before.rows != now.rows):
+        updates.update(show_results(explorer, view.results, now.rows))
+    return updates
+
+
+def cancel(explorer: Explorer, job_id: str) -> None:
+    """Cancel a job and the one that waits for it, the later one first."""
+    draw, score = find_jobs(explorer, job_id)
+    for job in (score, draw):
+        if job is not None and job.active:
+            explorer.cancel_job(job.id)
+
+
+def job_to_show(explorer: Explorer, query: Mapping[str, str], stored: str) -> str:
+    """Which job a page that has just opened should show; empty when there was none yet.
+
+    The address wins, then work in progress (whoever started it), then what this browser
+    saw last, then the newest job of all.
+    """
+    jobs = explorer.jobs()
+    known = {job.id for job in jobs}
+    if query.get("job"):
+        return query["job"]
+    active = [job.id for job in jobs if job.active]
+    if active:
+        return stored if stored in active else active[0]
+    if stored in known:
+        return stored
+    return jobs[0].id if jobs else ""

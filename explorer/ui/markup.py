@@ -1,0 +1,222 @@
+"""HTML fragments from records: pure functions.
+
+Gradio does not clean what a gr.HTML shows, so every text that is not ours (prompts, model
+names, reasons) passes through `escape` here and nowhere else.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from explorer.events import Failed
+from explorer.types import Image, LeaderboardRow, ScoreRow, Tier
+from metrics import BackboneCard, MetricCard
+
+Cards = Mapping[str, MetricCard]
+MAX_PROBLEMS = 50
+MIN_PROMPTS = 6
+"""With fewer, even winning on every prompt comes by chance more than once in twenty (2 / 2^5)."""
+
+
+def notice(text: str) -> str:
+    """A quiet sentence where there is nothing to show yet."""
+    return f'<p class="x-quiet">{escape(text)}</p>'
+
+
+def problems(failures: Sequence[Failed], notices: Sequence[str]) -> str:
+    """What went wrong or is worth knowing, with reasons; empty when nothing did."""
+    parts = []
+    if failures:
+        labels: dict[str, list[str]] = {}
+        for failure in failures:
+            labels.setdefault(failure.reason, []).append(failure.label)
+        reasons = "".join(_reason(reason, which) for reason, which in labels.items())
+        parts.append(f'<div class="x-problems"><b>Not made</b>{reasons}</div>')
+    if notices:
+        rows = "".join(f"<li>{escape(text)}</li>" for text in notices[:MAX_PROBLEMS])
+        parts.append(f'<div class="x-notices"><b>Worth knowing</b><ul>{rows}</ul></div>')
+    return "".join(parts)
+
+
+def _reason(reason: str, labels: Sequence[str]) -> str:
+    """One reason with what it concerns; most failures of a run share one."""
+    rows = "".join(f"<li>{escape(label)}</li>" for label in labels[:MAX_PROBLEMS])
+    more = len(labels) - MAX_PROBLEMS
+    rows += f"<li>and {more} more</li>" if more > 0 else ""
+    count = "1 picture" if len(labels) == 1 else f"{len(labels)} pictures"
+    return f"<p>{escape(reason)}</p><details><summary>{count}</summary><ul>{rows}</ul></details>"
+
+
+def leaderboard(rows: Sequence[LeaderboardRow], cards: Cards) -> str:
+    """The leaderboard as tables, one a metric."""
+    blocks = []
+    for (metric, tier), group in by_metric(rows).items():
+        card = cards.get(metric)
+        question = f'<p class="x-quiet">{escape(card.question)}</p>' if card else ""
+        body = "".join(_leaderboard_row(row) for row in group)
+        blocks.append(
+            f'<section class="x-metric"><h3>{_metric_name(metric, tier, cards)}</h3>{question}'
+            '<table class="x-table"><thead><tr><th scope="col">Model</th><th scope="col">Mean</th>'
+            '<th scope="col">95 % interval</th><th scope="col">Prompts</th><th scope="col">Pictures</th>'
+            f'<th scope="col">Unscored</th></tr></thead><tbody>{body}</tbody></table></section>'
+        )
+    return "".join(blocks)
+
+
+def verdicts(rows: Sequence[LeaderboardRow], cards: Cards) -> str:
+    """What each metric says of the top two models, in a sentence."""
+    items = "".join(
+        f'<li class="x-verdict"><span>{_metric_name(*key, cards)}</span> {escape(verdict(group))}</li>'
+        for key, group in by_metric(rows).items()
+    )
+    return f'<ul class="x-verdicts">{items}</ul>' if items else ""
+
+
+def _metric_name(metric: str, tier: str, cards: Cards) -> str:
+    name = cards[metric].name if metric in cards else metric
+    return f"{escape(name)} <small>{escape(tier)}</small>"
+
+
+def by_metric(rows: Iterable[LeaderboardRow]) -> dict[tuple[str, str], list[LeaderboardRow]]:
+    """The rows of each metric and tier, in the order given."""
+    groups: dict[tuple[str, str], list[LeaderboardRow]] = {}
+    for row in rows:
+        groups.setdefault((row.metric, row.tier), []).append(row)
+    return groups
+
+
+def verdict(rows: Sequence[LeaderboardRow]) -> str:
+    """One sentence on the top two models of one metric: apart, or not separable yet."""
+    scored = [row for row in rows if row.mean is not None]
+    if not scored:
+        return "Nothing could be scored."
+    lower = scored[0].direction.startswith("lower")
+    ranked = sorted(scored, key=lambda row: row.mean or 0.0, reverse=not lower)
+    if len(ranked) == 1:
+        return "Only one model has scores; there is nothing to compare with."
+    if scored[0].direction == "neutral":
+        return "It describes the models; more is neither better nor worse."
+    best, second = ranked[:2]
+    prompts = min(best.prompts, second.prompts)
+    if prompts < MIN_PROMPTS:
+        few = f"{prompts} {'prompt is' if prompts == 1 else 'prompts are'} too few"
+        return f"{few} to tell {best.model} and {second.model} apart; use {MIN_PROMPTS} or more."
+    better, worse = (second, best) if lower else (best, second)
+    if better.low is not None and worse.high is not None and better.low > worse.high:
+        return f"{best.model} is better than {second.model}: their intervals do not overlap."
+    return (
+        f"{best.model} and {second.model} are not separable yet: their intervals overlap. "
+        "More prompts or seeds would narrow them."
+    )
+
+
+def _leaderboard_row(row: LeaderboardRow) -> str:
+    interval = "" if row.low is None or row.high is None else f"{number(row.low)} to {number(row.high)}"
+    mean = "no score" if row.mean is None else number(row.mean)
+    reason = (
+        f'<div class="x-reason">{row.unscored} unscored: {escape(row.reason)}</div>' if row.reason else ""
+    )
+    return (
+        f'<tr><th scope="row">{escape(row.model)}{reason}</th><td data-label="Mean">{mean}</td>'
+        f'<td data-label="95 % interval">{interval or "none"}</td><td data-label="Prompts">{row.prompts}</td>'
+        f'<td data-label="Pictures">{row.images}</td><td data-label="Unscored">{row.unscored}</td></tr>'
+    )
+
+
+def metric_cards(cards: Iterable[MetricCard], tier: Tier) -> str:
+    """What the chosen metrics measure, how far to trust them, and what they load."""
+    shown = "".join(_metric_card(card, tier) for card in cards)
+    return shown or notice("Choose a metric to read what it measures.")
+
+
+def _metric_card(card: MetricCard, tier: Tier) -> str:
+    facts = [
+        ("Better is", "neither" if card.direction == "neutral" else card.direction),
+        ("Range", _range(card.range)),
+        ("Formula", card.formula),
+        ("Known weaknesses", " ".join(card.weaknesses)),
+        *_backbone_facts(card, tier),
+        ("Source", card.citation),
+        ("Status", f"{card.status}, version {card.version}"),
+    ]
+    return (
+        f'<article class="x-card"><h3>{escape(card.name)}</h3><p>{escape(card.question)}</p>'
+        f"{facts_list(facts)}</article>"
+    )
+
+
+def _range(limits: tuple[float | None, float | None]) -> str:
+    low, high = ("no limit" if limit is None else f"{limit:g}" for limit in limits)
+    return f"{low} to {high}"
+
+
+def _backbone_facts(card: MetricCard, tier: Tier) -> list[tuple[str, str]]:
+    """The network of every tier, the chosen one first; a tier without one says so."""
+    chosen = {tier: card.backbones.get(tier), **card.backbones}
+    return [
+        (f"Network ({name})", _backbone(network) if network else "none: this tier cannot compute it")
+        for name, network in chosen.items()
+    ]
+
+
+def _backbone(network: BackboneCard) -> str:
+    size = f"{network.parameters / 1e6:,.0f} million parameters" if network.parameters else ""
+    fetch = f"{network.download_mb:,} MB to fetch once" if network.download_mb else "nothing to fetch"
+    return ", ".join(part for part in (network.id, size, fetch, f"licence {network.licence}") if part)
+
+
+def facts_list(facts: Iterable[tuple[str, str]]) -> str:
+    """Names and values, leaving out what is empty."""
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
+    return f'<dl class="x-facts">{rows}</dl>'
+
+
+def recipe(image: Image) -> str:
+    """How a picture was made, for reading."""
+    made = image.recipe
+    loras = ", ".join(f"{name} at {weight:g}" for name, _, weight in made.loras)
+    facts = [
+        ("Model", made.model),
+        ("LoRAs", loras),
+        ("Prompt", made.prompt),
+        ("Negative", made.negative),
+        ("Seed", str(made.seed)),
+        ("Sampler", f"{made.sampler}, {made.steps} steps, guidance {made.guidance:g}"),
+        ("Size", f"{made.width} x {made.height}"),
+        ("Category", ", ".join(part for part in (made.suite, made.category, made.difficulty) if part)),
+        ("Drawn", image.created[:19].replace("T", " ")),
+        ("On", " ".join(part for part in (made.device, made.precision) if part)),
+        ("Model hash", made.model_hash[:12]),
+    ]
+    return f'<article class="x-card">{facts_list(facts)}</article>'
+
+
+def scores(rows: Sequence[ScoreRow], cards: Cards) -> str:
+    """The scores of one picture with what they rest on, or why there are none."""
+    if not rows:
+        return notice("Not scored yet. The Analyze tab scores a whole run.")
+    return "".join(_score(row, cards.get(row.metric)) for row in rows)
+
+
+def _score(row: ScoreRow, card: MetricCard | None) -> str:
+    name = card.name if card else row.metric
+    value = "no score" if row.value is None else number(row.value)
+    evidence = [(key.replace("_", " "), _plain(value)) for key, value in row.detail.items()]
+    backbone = f"{row.backbone} {row.revision[:8]}".strip()
+    facts = facts_list([*evidence, ("network", backbone), ("metric version", str(row.metric_version))])
+    reason = f'<p class="x-reason">{escape(row.reason)}</p>' if row.reason else ""
+    return (
+        f'<article class="x-card x-score"><h3>{escape(name)} <b>{value}</b></h3>{reason}'
+        f"<details><summary>Evidence</summary>{facts}</details></article>"
+    )
+
+
+def number(value: float) -> str:
+    """A score with the digits a person can use."""
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,168 @@
+"""What the page shows about a job: one frozen picture of it, and the words for it.
+
+Drawing and scoring are two jobs in the core; people see one piece of work. No gradio here.
+"""
+
+from dataclasses import dataclass
+from html import escape
+
+from explorer.api import Explorer
+from explorer.events import Failed
+from explorer.requests import ImageQuery
+from explorer.types import Job, LeaderboardRow
+
+NEWEST = 24
+"""How many of the newest pictures a running job shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture with what stands below it."""
+
+    image_id: str
+    path: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A job and the one that follows it, as they are now."""
+
+    draw: Job | None
+    score: Job | None
+    pictures: tuple[Thumbnail, ...] = ()
+    failures: tuple[Failed, ...] = ()
+    notices: tuple[str, ...] = ()
+    rows: tuple[LeaderboardRow, ...] = ()
+
+    @property
+    def current(self) -> Job:
+        """The job that works, or the one that ended the work."""
+        jobs = [job for job in (self.draw, self.score) if job is not None]
+        for job in jobs:
+            if job.active or job.state in ("failed", "cancelled"):
+                return job
+        return jobs[-1]
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is still to come."""
+        return self.current.active
+
+    @property
+    def run(self) -> str:
+        """The run it is about; empty until known."""
+        return next((job.run for job in (self.draw, self.score) if job is not None and job.run), "")
+
+
+def find_jobs(explorer: Explorer, job_id: str) -> tuple[Job | None, Job | None]:
+    """The drawing job and the scoring job that belong together, from the id of either."""
+    job = explorer.job(job_id)
+    if job.kind == "analyze":
+        return (explorer.job(job.after) if job.after else None), job
+    following = [other for other in explorer.jobs() if other.after == job.id]
+    return job, (following[0] if following else None)
+
+
+def run_of(explorer: Explorer, job_id: str) -> str:
+    """The run a job fills or scores; empty until known."""
+    return Snapshot(*find_jobs(explorer, job_id)).run if job_id else ""
+
+
+def take(explorer: Explorer, job_id: str, before: Snapshot | None = None) -> Snapshot:
+    """Look at a job; what cannot have changed is taken over from the picture before."""
+    draw, score = find_jobs(explorer, job_id)
+    snapshot = Snapshot(draw, score)
+    if before is not None and (before.draw, before.score) == (draw, score):
+        return before
+    job, run = snapshot.current, snapshot.run
+    moved = before is None or _count(before.draw) != _count(draw) or not snapshot.active
+    pictures = newest(explorer, run) if run and moved else (before.pictures if before else ())
+    return Snapshot(
+        draw,
+        score,
+        pictures,
+        tuple(failure for part in (draw, score) if part for failure in explorer.failures(part.id)),
+        tuple(text for part in (draw, score) if part for text in explorer.notices(part.id)),
+        tuple(explorer.leaderboard(run)) if run and job.state == "done" else (),
+    )
+
+
+def newest(explorer: Explorer, run: str) -> tuple[Thumbnail, ...]:
+    """The latest pictures of a run."""
+    page = explorer.images(ImageQuery(run=run, sort="newest", limit=NEWEST))
+    return tuple(
+        Thumbnail(
+            image.id,
+            str(explorer.thumbnail(image.id)),
+            f"{image.recipe.model}, {image.recipe.prompt}, seed {image.recipe.seed}",
+        )
+        for image in page.images
+    )
+
+
+def status_html(snapshot: Snapshot) -> str:
+    """State, progress and time left, in plain words and as a bar."""
+    job = snapshot.current
+    share = job.done / job.total if job.total else (1.0 if job.state == "done" else 0.0)
+    inside = job.step / job.steps / job.total if job.active and job.steps and job.total else 0.0
+    percent = min(100.0, 100 * (share + inside))
+    parts: list[str] = []
+    if job.state == "running":
+        step = f"step {job.step} of {job.steps}" if job.steps else ""
+        parts = [time_left(job.seconds_left), step, job.message]
+    details = "".join(f"<span>{escape(text)}</span>" for text in parts if text)
+    return (
+        f'<div class="x-job x-{escape(job.state)}"><div class="x-stages">{_stages(snapshot)}</div>'
+        f'<h2>{escape(headline(snapshot))}</h2><p class="x-quiet">{escape((snapshot.draw or job).title)}</p>'
+        f'<div class="x-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{percent:.0f}" aria-label="Progress"><i style="width:{percent:.1f}%"></i></div>'
+        f'<p class="x-details">{details}</p></div>'
+    )
+
+
+def headline(snapshot: Snapshot) -> str:
+    """The state in one plain sentence."""
+    job = snapshot.current
+    drawing = job.kind == "generate"
+    count = f"{job.done} of {job.total}" if job.total else ""
+    if job.state == "queued":
+        return "Waiting for its turn" if drawing or snapshot.draw is None else "About to score the pictures"
+    if job.state == "running":
+        return f"{'Drawing' if drawing else 'Scoring'} pictures: {count or 'getting ready'}"
+    if job.state == "cancelled":
+        return f"Stopped{f' at {count}' if count else ''}. What is done is kept; start again to continue."
+    if job.state == "failed":
+        return f"It could not go on: {job.error or 'the reason is in the log'}"
+    failed = sum(part.failed for part in (snapshot.draw, snapshot.score) if part is not None)
+    missing = f", {failed} not made (see below)" if failed else ""
+    if snapshot.draw is None:
+        return f"Done: scored{missing}"
+    scored = " and scored" if snapshot.score is not None else ""
+    return f"Done: {snapshot.draw.done - snapshot.draw.failed} pictures drawn{scored}{missing}"
+
+
+def time_left(seconds: float | None) -> str:
+    """A rough time, as a person would say it."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return "a few seconds left"
+    if seconds < 90:
+        return f"about {round(seconds / 5) * 5} seconds left"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} minutes left"
+    return f"about {seconds / 3600:.1f} hours left"
+
+
+def _stages(snapshot: Snapshot) -> str:
+    parts = []
+    for name, job in (("Draw", snapshot.draw), ("Score", snapshot.score)):
+        if job is not None:
+            current = ' aria-current="step"' if job is snapshot.current and job.active else ""
+            parts.append(f'<span class="x-stage x-{escape(job.state)}"{current}>{name}</span>')
+    return "".join(parts)
+
+
+def _count(job: Job | None) -> int:
+    return job.done if job is not None else -1

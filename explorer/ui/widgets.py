@@ -1,0 +1,129 @@
+"""Widgets that several tabs share: pickers for models, suites, runs and metrics; results."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, get_args
+
+import gradio as gr
+from gradio.components import Component
+
+from explorer.api import Explorer
+from explorer.types import LeaderboardRow, Run, Tier
+from explorer.ui import markup
+from explorer.ui.charts import leaderboard_figure
+from explorer.ui.forms import ScoreForm
+
+Choices = list[tuple[str, str]]
+DEFAULT_METRICS = ["clip_score"]
+TIER_NAMES: dict[Tier, str] = {
+    "bundled": "Bundled: small, nothing to fetch",
+    "standard": "Standard: fetched once",
+    "large": "Large: fetched once, slow without a GPU",
+}
+ALL = ""
+"""Value of the choice that filters nothing."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A leaderboard in words, as a table and as a plot."""
+
+    panel: gr.Column
+    verdicts: gr.HTML
+    plot: gr.Plot
+    table: gr.HTML
+
+    @property
+    def outputs(self) -> list[Component]:
+        """Every widget `show_results` may change."""
+        return [self.panel, self.verdicts, self.plot, self.table]
+
+
+def build_results(name: str) -> Results:
+    """Lay out an empty, hidden leaderboard."""
+    with gr.Column(visible=False, elem_id=f"{name}-results") as panel:
+        verdicts = gr.HTML(elem_id=f"{name}-verdicts")
+        plot = gr.Plot(show_label=False, container=False, elem_id=f"{name}-plot")
+        table = gr.HTML(elem_id=f"{name}-leaderboard")
+    return Results(panel, verdicts, plot, table)
+
+
+def show_results(
+    explorer: Explorer, results: Results, rows: Sequence[LeaderboardRow]
+) -> dict[Component, Any]:
+    """Fill in a leaderboard; without rows it is hidden."""
+    cards = cards_by_id(explorer)
+    figure = leaderboard_figure(rows, {key: card.name for key, card in cards.items()})
+    return {
+        results.panel: gr.Column(visible=bool(rows)),
+        results.verdicts: markup.verdicts(rows, cards),
+        results.table: markup.leaderboard(rows, cards),
+        results.plot: gr.Plot(figure, visible=figure is not None),
+    }
+
+
+def build_score_form(explorer: Explorer, name: str) -> ScoreForm:
+    """The pickers for metrics and for the size of the networks behind them."""
+    metrics = gr.Dropdown(
+        metric_choices(explorer),
+        value=DEFAULT_METRICS,
+        multiselect=True,
+        label="Score with",
+        elem_id=f"{name}-metrics",
+    )
+    tier = gr.Dropdown(
+        [(TIER_NAMES[tier], tier) for tier in get_args(Tier)],
+        value="bundled",
+        label="Networks to score with",
+        elem_id=f"{name}-tier",
+    )
+    return ScoreForm(metrics, tier)
+
+
+def cards_by_id(explorer: Explorer) -> markup.Cards:
+    """The metric cards, by metric id."""
+    return {card.id: card for card in explorer.metrics()}
+
+
+def metric_choices(explorer: Explorer) -> Choices:
+    """Metrics by the name people read."""
+    return [(card.name, card.id) for card in explorer.metrics()]
+
+
+def model_choices(explorer: Explorer) -> Choices:
+    """Checkpoints that were found."""
+    return [(checkpoint.name, checkpoint.name) for checkpoint in explorer.models()]
+
+
+def suite_choices(explorer: Explorer) -> Choices:
+    """Prompt suites, with how many prompts each has."""
+    return [(f"{suite.name} ({len(suite.prompts)} prompts)", suite.id) for suite in explorer.suites()]
+
+
+def run_choices(runs: Sequence[Run]) -> Choices:
+    """Runs, newest first, with when they were made and, if they are not whole, how far they are."""
+    return [(f"{_day(run.created)} {run.title}{_missing(run)}", run.id) for run in runs]
+
+
+def _day(created: str) -> str:
+    return datetime.fromisoformat(created).strftime("%d %b %H:%M")
+
+
+def _missing(run: Run) -> str:
+    return "" if run.images == run.cells else f", {run.images} of {run.cells} drawn"
+
+
+def run_to_show(runs: Sequence[Run], chosen: str, newest_seen: str) -> str:
+    """The run chosen before, unless a newer one has come since; empty when there is none."""
+    if not runs:
+        return ALL
+    if runs[0].id != newest_seen or chosen not in {ALL, *(run.id for run in runs)}:
+        return runs[0].id
+    return chosen
+
+
+def pick(choices: Choices, wanted: str | None) -> str | None:
+    """The wanted value if it is still on offer, else the first."""
+    values = [value for _, value in choices]
+    return wanted if wanted in values else (values[0] if values else None)
