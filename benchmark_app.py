@@ -29,7 +29,8 @@ class OneLineParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    from explorer.types import SamplerName, Sampling, Tier
+    from explorer.requests import SamplerName, Sampling
+    from explorer.types import Tier
 
     parser = OneLineParser(prog="benchmark_app.py", description="Compare image models, with numbers.")
     commands = parser.add_subparsers(dest="command", parser_class=OneLineParser)

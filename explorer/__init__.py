@@ -19,28 +19,20 @@ from explorer.errors import (
     SuiteError,
     UnknownName,
 )
+from explorer.events import Event, Failed, ImageDone, Notice, Progress, Scored
+from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
 from explorer.settings import Settings
 from explorer.types import (
-    AnalyzeRequest,
     Checkpoint,
-    Event,
-    Failed,
-    GenerateRequest,
     Image,
-    ImageDone,
     ImagePage,
-    ImageQuery,
     Job,
     LeaderboardRow,
     Lora,
     Model,
-    Notice,
-    Progress,
     Prompt,
     Recipe,
     Run,
-    Sampling,
-    Scored,
     ScoreRow,
     Suite,
     WeightedLora,

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import metrics
 from explorer.errors import Cancelled, InvalidRequest, UnknownName
+from explorer.events import Event, Progress, Scored
 from explorer.recipes import read_recipe
+from explorer.requests import AnalyzeRequest
 from explorer.score_store import ScoreStore
-from explorer.types import AnalyzeRequest, Event, Image, Progress, Recipe, Scored, ScoreRow
+from explorer.types import Image, Recipe, ScoreRow
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 NO_RECIPE = "(no recipe)"

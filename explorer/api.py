@@ -14,32 +14,18 @@ import metrics
 from explorer import analysis, jobs, statistics
 from explorer.checkpoints import ModelLibrary, looks_like_path, native_size
 from explorer.errors import InvalidRequest
+from explorer.events import Event, Failed, Progress
 from explorer.generation import Generation
 from explorer.job_store import Request, new_job_id
 from explorer.pipelines import PipelineManager
 from explorer.plans import Plan, Planner
 from explorer.recipes import parameters_text
 from explorer.reports import Results
+from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery
 from explorer.settings import Settings
 from explorer.storage import RunRecord, Storage, write_whole
 from explorer.suites import SuiteLibrary
-from explorer.types import (
-    AnalyzeRequest,
-    Checkpoint,
-    Event,
-    Failed,
-    GenerateRequest,
-    Image,
-    ImagePage,
-    ImageQuery,
-    Job,
-    LeaderboardRow,
-    Lora,
-    Progress,
-    Run,
-    ScoreRow,
-    Suite,
-)
+from explorer.types import Checkpoint, Image, ImagePage, Job, LeaderboardRow, Lora, Run, ScoreRow, Suite
 
 
 class Explorer:

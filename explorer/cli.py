@@ -8,26 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from explorer import analysis, types
+from explorer import analysis
 from explorer.api import Explorer
 from explorer.errors import InvalidRequest, StorageError
+from explorer.events import Event, Failed, ImageDone, Notice, Progress
 from explorer.reports import Results, place_image
+from explorer.requests import AnalyzeRequest, GenerateRequest, Sampling
 from explorer.storage import write_whole
-from explorer.types import (
-    AnalyzeRequest,
-    Event,
-    Failed,
-    GenerateRequest,
-    Image,
-    ImageDone,
-    LeaderboardRow,
-    Notice,
-)
+from explorer.types import Image, LeaderboardRow
 
 OK, FAILED = 0, 1
 
@@ -42,16 +35,16 @@ class Watcher:
     def follow(self, title: str, events: Iterator[Event]) -> Iterator[Image]:
         """Show a bar with time left while the events come; yields each whole picture."""
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("{task.fields[left]}"),
         )
-        with Progress(*columns, console=self.console) as bar:
+        with progress.Progress(*columns, console=self.console) as bar:
             task = bar.add_task(title, total=None, left="")
             for event in events:
-                if isinstance(event, types.Progress):
+                if isinstance(event, Progress):
                     left = time_left(event.seconds_left)
                     bar.update(task, completed=event.done, total=event.total, left=left)
                 elif isinstance(event, Failed):
@@ -70,7 +63,7 @@ class Watcher:
 
 def run(explorer: Explorer, arguments: Namespace) -> int:
     """Generate, score, write the reports and print the leaderboard."""
-    sampling = types.Sampling(
+    sampling = Sampling(
         sampler=arguments.sampler,
         steps=arguments.steps,
         guidance=arguments.guidance,

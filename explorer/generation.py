@@ -10,10 +10,11 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from explorer.errors import Cancelled, ModelError
+from explorer.events import Event, Failed, ImageDone, Notice, Progress
 from explorer.pipelines import LoadedModel, OutOfMemory, PipelineManager, library_versions
 from explorer.plans import Cell, Plan
 from explorer.storage import Storage
-from explorer.types import Event, Failed, Image, ImageDone, Model, Notice, Progress
+from explorer.types import Image, Model
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,9 @@ from sqlalchemy.dialects.sqlite import insert
 from explorer import schema
 from explorer.database import reader
 from explorer.errors import UnknownName
-from explorer.types import AnalyzeRequest, Failed, GenerateRequest, Job
+from explorer.events import Failed
+from explorer.requests import AnalyzeRequest, GenerateRequest
+from explorer.types import Job
 
 Request = GenerateRequest | AnalyzeRequest
 _FIELDS = tuple(Job.__dataclass_fields__)

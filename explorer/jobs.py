@@ -16,8 +16,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from explorer.errors import Cancelled, ExplorerError
+from explorer.events import Event, Failed, Notice, Progress
 from explorer.job_store import JobStore, Request
-from explorer.types import Event, Failed, Job, Notice, Progress
+from explorer.types import Job
 
 logger = logging.getLogger(__name__)
 

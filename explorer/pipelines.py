@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ExplorerError, ModelError
+from explorer.requests import SamplerName
 from explorer.samplers import make_scheduler
-from explorer.types import Checkpoint, Model, Recipe, SamplerName, WeightedLora
+from explorer.types import Checkpoint, Model, Recipe, WeightedLora
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture

@@ -14,8 +14,9 @@ from typing import Any, get_args
 
 from explorer.checkpoints import ModelLibrary, content_hash, native_size
 from explorer.errors import InvalidRequest, UnknownName
+from explorer.requests import GenerateRequest, SamplerName, Sampling
 from explorer.suites import SuiteLibrary, custom_suite
-from explorer.types import GenerateRequest, Model, Prompt, Recipe, SamplerName, Sampling, Suite
+from explorer.types import Model, Prompt, Recipe, Suite
 
 MAX_CELLS = 1_000_000
 MAX_SEED = 2**32 - 1

@@ -6,7 +6,7 @@ these families without an error and draw with a wrong noise schedule.
 
 from typing import Any, NamedTuple
 
-from explorer.types import SamplerName
+from explorer.requests import SamplerName
 
 
 class SchedulerChoice(NamedTuple):

@@ -72,7 +72,8 @@ def intervals(values: Floats, level: float = LEVEL) -> Intervals:
     mean, low, high = empty, empty.copy(), empty.copy()
     mean[scored] = np.nanmean(values[scored], axis=1)
     several = np.isfinite(values).sum(axis=1) >= 2
-    low[several], high[several] = np.nanpercentile(means[several], [tail, 100 - tail], axis=1)
+    if several.any():
+        low[several], high[several] = np.nanpercentile(means[several], [tail, 100 - tail], axis=1)
     return Intervals(mean, low, high)
 
 

@@ -26,8 +26,9 @@ from explorer.database import open_database, reader
 from explorer.errors import DiskFull, InvalidRequest, StorageError
 from explorer.job_store import JobStore
 from explorer.recipes import png_info, read_recipe
+from explorer.requests import ImageQuery
 from explorer.score_store import ScoreStore
-from explorer.types import Image, ImagePage, ImageQuery, Recipe, Run
+from explorer.types import Image, ImagePage, Recipe, Run
 
 THUMBNAIL_SIDE = 256
 PNG_END = b"IEND\xaeB`\x82"

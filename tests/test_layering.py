@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     {"explorer.score_store", "explorer.job_store", "explorer.samplers", "explorer.recipes"},
     {"explorer.database", "explorer.schema"},
     {"metrics"},
-    {"explorer.types", "explorer.errors", "explorer.settings"},
+    {"explorer.types", "explorer.errors", "explorer.settings", "explorer.requests", "explorer.events"},
 ]
 """From the door down. Files of `explorer/ui` not named here lie between tabs and the API."""
 

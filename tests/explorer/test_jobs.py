@@ -7,9 +7,11 @@ import pytest
 
 from explorer.database import open_database
 from explorer.errors import Cancelled, ModelError, UnknownName
+from explorer.events import Event, Failed, Notice, Progress
 from explorer.job_store import JobStore, Request, new_job_id
 from explorer.jobs import Worker, cancel, next_job
-from explorer.types import AnalyzeRequest, Event, Failed, GenerateRequest, Job, Notice, Progress
+from explorer.requests import AnalyzeRequest, GenerateRequest
+from explorer.types import Job
 
 REQUEST = GenerateRequest(models=("a", "b"), suite="tiny", prompts=("x",))
 

@@ -3,8 +3,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from explorer.requests import SamplerName
 from explorer.samplers import make_scheduler, scheduler_choice
-from explorer.types import SamplerName
 
 TRAINED = {
     "beta_schedule": "scaled_linear",

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image as Pillow
 
 from explorer.errors import DiskFull, InvalidRequest, StorageError
+from explorer.requests import ImageQuery
 from explorer.storage import RunRecord, Storage, slug, sweep_temporary, write_whole
-from explorer.types import ImageQuery, Recipe
+from explorer.types import Recipe
 from metrics import CacheKey, Score
 from tests.explorer.test_recipes import make_recipe
 

@@ -1,0 +1,54 @@
+"""What is told while the program works; the page, the command line and jobs read the same."""
+
+from dataclasses import dataclass
+
+from explorer.types import Image, ScoreRow
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the work is. `step` of `steps` is inside the batch in flight."""
+
+    done: int
+    total: int
+    message: str = ""
+    seconds_left: float | None = None
+    step: int = 0
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageDone:
+    """A picture is whole on disk and in the index."""
+
+    image: Image
+    new: bool
+    """False when it had been there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A score was stored."""
+
+    image: Image
+    score: ScoreRow
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A cell that has no picture, with the reason."""
+
+    cell: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth knowing that is no failure, such as a prompt cut short."""
+
+    text: str
+
+
+Event = Progress | ImageDone | Scored | Failed | Notice
