@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich import progress
+from rich import box, progress
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -16,7 +16,7 @@ from rich.text import Text
 from explorer import analysis
 from explorer.api import Explorer
 from explorer.errors import InvalidRequest, StorageError
-from explorer.events import Event, Failed, ImageDone, Notice, Progress
+from explorer.events import Event, Failed, ImageDone, Notice, Progress, time_left
 from explorer.reports import Results, place_image
 from explorer.requests import AnalyzeRequest, GenerateRequest, Sampling
 from explorer.storage import write_whole
@@ -139,17 +139,6 @@ def writable(output: Path) -> Path:
     return output
 
 
-def time_left(seconds: float | None) -> str:
-    """For people: `about 3 min left`."""
-    if seconds is None:
-        return ""
-    if seconds < 90:
-        return f"about {round(seconds)} s left"
-    if seconds < 5400:
-        return f"about {round(seconds / 60)} min left"
-    return f"about {seconds / 3600:.1f} h left"
-
-
 def _score(explorer: Explorer, request: AnalyzeRequest, output: Path, watcher: Watcher) -> int:
     for _ in watcher.follow("Scores  ", explorer.analyze(request)):
         pass
@@ -161,13 +150,15 @@ def _score(explorer: Explorer, request: AnalyzeRequest, output: Path, watcher: W
 
 
 def _print_leaderboard(results: Results) -> None:
-    table = Table(
-        Column("Model", overflow="fold"), "Metric", "Mean", "95 % interval", "Prompts", "Pictures", "Unscored"
-    )
+    counts = ("Prompts", "Pictures", "Unscored")
+    model = Column("Model", overflow="fold", min_width=12)
+    wide = (Column(name, no_wrap=True) for name in ("Metric", "Mean", "95 % interval"))
+    table = Table(model, *wide, *counts, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.caption = f"Networks: {', '.join(sorted({row.tier for row in results.leaderboard}))} tier"
     for row in results.leaderboard:
         table.add_row(
             Text(row.model),
-            f"{row.metric} ({row.tier})",
+            row.metric,
             "-" if row.mean is None else f"{row.mean:.2f}",
             _interval(row),
             str(row.prompts),

@@ -52,3 +52,16 @@ class Notice:
 
 
 Event = Progress | ImageDone | Scored | Failed | Notice
+
+
+def time_left(seconds: float | None) -> str:
+    """A rough time, as a person would say it."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return "a few seconds left"
+    if seconds < 90:
+        return f"about {round(seconds / 5) * 5} seconds left"
+    if seconds < 5400:
+        return f"about {round(seconds / 60)} minutes left"
+    return f"about {seconds / 3600:.1f} hours left"

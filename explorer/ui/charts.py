@@ -32,7 +32,6 @@ def leaderboard_figure(rows: Sequence[LeaderboardRow], names: Mapping[str, str])
     from plotly.subplots import make_subplots
 
     drawn = [row for row in rows if row.mean is not None]
-    drawn = [row for row in rows if row.mean is not None]
     if not drawn:
         return None
     panels = list(by_metric(drawn).items())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from explorer.api import Explorer
-from explorer.events import Failed
+from explorer.events import Failed, time_left
 from explorer.requests import ImageQuery
 from explorer.types import Job, LeaderboardRow
 
@@ -140,19 +140,6 @@ def headline(snapshot: Snapshot) -> str:
         return f"Done: scored{missing}"
     scored = " and scored" if snapshot.score is not None else ""
     return f"Done: {snapshot.draw.done - snapshot.draw.failed} pictures drawn{scored}{missing}"
-
-
-def time_left(seconds: float | None) -> str:
-    """A rough time, as a person would say it."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return "a few seconds left"
-    if seconds < 90:
-        return f"about {round(seconds / 5) * 5} seconds left"
-    if seconds < 5400:
-        return f"about {round(seconds / 60)} minutes left"
-    return f"about {seconds / 3600:.1f} hours left"
 
 
 def _stages(snapshot: Snapshot) -> str:

@@ -78,7 +78,10 @@ def finished(served: Served) -> Run:
 def browser() -> Iterator[Browser]:
     """One browser for all tests."""
     if shutil.which(CHROMIUM) is None and not Path(CHROMIUM).exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}; set EXPLORER_CHROMIUM")
+        missing = f"no Chromium at {CHROMIUM}; install it or set EXPLORER_CHROMIUM"
+        if os.environ.get("EXPLORER_REQUIRE_BROWSER"):
+            pytest.fail(missing)
+        pytest.skip(missing)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

@@ -95,11 +95,3 @@ def job(state: str, kind: str = "generate", **values: object) -> Job:
 )
 def test_headline_says_the_state(draw: Job | None, score: Job | None, said: str) -> None:
     assert said in snapshots.headline(Snapshot(draw, score))
-
-
-def test_time_left_is_rough() -> None:
-    assert snapshots.time_left(None) == ""
-    assert snapshots.time_left(4) == "a few seconds left"
-    assert snapshots.time_left(62) == "about 60 seconds left"
-    assert snapshots.time_left(600) == "about 10 minutes left"
-    assert snapshots.time_left(9000) == "about 2.5 hours left"
