@@ -1,14 +1,15 @@
 """Scores pictures: images x metrics -> score rows, as a generator of events."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import metrics
+from explorer.compute import Tell
 from explorer.errors import Cancelled, InvalidRequest, UnknownName
-from explorer.events import Event, Progress, Scored
+from explorer.events import Progress, Scored
 from explorer.recipes import read_recipe
 from explorer.requests import AnalyzeRequest
 from explorer.score_store import ScoreStore
@@ -20,14 +21,15 @@ NO_RECIPE = "(no recipe)"
 
 @dataclass(slots=True)
 class Analysis:
-    """One execution of an analysis over pictures that exist."""
+    """One execution of an analysis over pictures that exist, told through `tell`."""
 
     images: Sequence[Image]
     request: AnalyzeRequest
     store: ScoreStore
     options: metrics.ScoreOptions
+    tell: Tell
 
-    def events(self) -> Iterator[Event]:
+    def run(self) -> None:
         """Score every picture with every metric; what is known is not computed again.
 
         Raises:
@@ -50,11 +52,11 @@ class Analysis:
                 if event.score.value is None:
                     # The library caches values only; the reason is worth keeping too.
                     self.store.put_many({event.recipe: event.score})
-                yield Scored(by_id[event.sample.key], score_row(event), event.cached)
+                self.tell(Scored(by_id[event.sample.key], score_row(event), event.cached))
             elif isinstance(event, metrics.BackboneLoading):
-                yield Progress(0, len(samples) * len(self.request.metrics), event.message)
+                self.tell(Progress(0, len(samples) * len(self.request.metrics), event.message))
             elif isinstance(event, metrics.Progress):
-                yield Progress(event.done, event.total, event.message, event.seconds_left)
+                self.tell(Progress(event.done, event.total, event.message, event.seconds_left))
             elif isinstance(event, metrics.Stopped):
                 raise Cancelled("Stopped. What was finished is kept; starting again continues.")
 

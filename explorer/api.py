@@ -5,7 +5,7 @@ made in `benchmark_app.py` and passed down.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 import metrics
 from explorer import analysis, jobs, statistics
 from explorer.checkpoints import ModelLibrary, looks_like_path, native_size
+from explorer.compute import ComputeThread, Tell
 from explorer.errors import InvalidRequest
 from explorer.events import Event, Failed, Progress
 from explorer.generation import Generation
@@ -40,6 +41,7 @@ class Explorer:
         self.settings = settings
         self.storage = Storage(settings.images, settings.thumbnails, settings.database)
         self.pipelines = PipelineManager(settings.device, settings.precision, settings.offline)
+        self._compute = ComputeThread()
         self._models = ModelLibrary(
             checkpoint_folders=(settings.checkpoints, *settings.model_folders),
             lora_folders=(settings.loras,),
@@ -53,6 +55,7 @@ class Explorer:
     def close(self) -> None:
         """Stop the worker within one step, free the model, and release the database."""
         self._worker.stop()
+        self._compute.close()
         self.pipelines.release()
         self.storage.close()
 
@@ -102,7 +105,13 @@ class Explorer:
         """
         plan = self.plan(request)
         self._save_run(plan)
-        yield from Generation(plan, self.pipelines, self.storage, cancel or threading.Event()).events()
+        abandoned = threading.Event()
+        stop = _either(cancel, abandoned)
+
+        def work(tell: Tell) -> None:
+            Generation(plan, self.pipelines, self.storage, stop, tell).run()
+
+        yield from self._compute.follow(work, abandoned)
 
     def analyze(self, request: AnalyzeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         """Score the pictures of a run or a folder; what is known is not computed again.
@@ -112,17 +121,21 @@ class Explorer:
             Cancelled: `cancel` was set; what was finished stays.
         """
         analysis.check(request)
-        stop = cancel or threading.Event()
+        abandoned = threading.Event()
         images = self._chosen_images(request)
         settings = self.settings
         options = metrics.ScoreOptions(
             tier=request.tier,
             cache=self.storage.scores,
             device=settings.device,
-            cancel=stop.is_set,
+            cancel=_either(cancel, abandoned),
             assets=settings.assets,
         )
-        yield from analysis.Analysis(images, request, self.storage.scores, options).events()
+
+        def work(tell: Tell) -> None:
+            analysis.Analysis(images, request, self.storage.scores, options, tell).run()
+
+        yield from self._compute.follow(work, abandoned)
 
     # work that outlives the page
 
@@ -321,3 +334,8 @@ class Explorer:
                 cells=tuple(cell.key for cell in plan.cells),
             )
         )
+
+
+def _either(cancel: threading.Event | None, abandoned: threading.Event) -> Callable[[], bool]:
+    """Whether the person stopped the work, or nobody follows it any more."""
+    return lambda: abandoned.is_set() or (cancel is not None and cancel.is_set())

@@ -1,22 +1,21 @@
 """Draws the cells of a plan: pictures go to storage, events to whoever follows."""
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING
 
+from explorer.compute import Tell
 from explorer.errors import Cancelled, ModelError
-from explorer.events import Event, Failed, ImageDone, Notice, Progress
-from explorer.pipelines import LoadedModel, OutOfMemory, PipelineManager, library_versions
+from explorer.events import Failed, ImageDone, Notice, Progress
+from explorer.pipelines import LoadedModel, OutOfMemory, PipelineManager, Placement, library_versions
 from explorer.plans import Cell, Plan
 from explorer.storage import Storage
-from explorer.types import Image, Model
+from explorer.types import Model, Recipe
 
-Result = TypeVar("Result")
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
 
 @dataclass(slots=True)
@@ -45,17 +44,18 @@ class Pace:
 
 @dataclass(slots=True)
 class Generation:
-    """One execution of a plan."""
+    """One execution of a plan. Everything it does is told through `tell`."""
 
     plan: Plan
     pipelines: PipelineManager
     storage: Storage
-    cancel: threading.Event
-    _abandoned: threading.Event = field(default_factory=threading.Event)
-    """Set when nobody follows any more, so that the drawing thread stops too."""
+    stop: Callable[[], bool]
+    """Asked after every denoising step."""
+    tell: Tell
+    _pace: Pace = field(default_factory=Pace)
     _versions: dict[str, str] = field(default_factory=dict)
 
-    def events(self) -> Iterator[Event]:
+    def run(self) -> None:
         """Draw what is missing.
 
         Raises:
@@ -65,102 +65,88 @@ class Generation:
         cells = self.plan.cells
         existing = self.storage.find_cells([cell.recipe for cell in cells])
         for image in existing.values():
-            yield ImageDone(image, new=False)
+            self.tell(ImageDone(image, new=False))
+        self._pace.done = len(existing)
+        self._progress(f"{len(existing)} of {len(cells)} pictures were there already")
         missing = [cell for cell in cells if cell.key not in existing]
-        pace = Pace(done=len(existing))
-        yield self._progress(pace, f"{len(existing)} of {len(cells)} pictures were there already")
         if not missing:
             return
         self._versions = library_versions()
-        # One thread for the whole run: a pipeline call cannot yield, and a new thread each
-        # time would make torch start its own workers anew.
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="draw") as thread:
-            try:
-                for model, group in groupby(missing, key=lambda cell: cell.model):
-                    yield from self._draw_model(model, list(group), pace, thread)
-            finally:
-                self._abandoned.set()
+        for model, group in groupby(missing, key=lambda cell: cell.model):
+            self._draw_model(model, list(group))
 
-    def _draw_model(
-        self, model: Model, cells: list[Cell], pace: Pace, thread: ThreadPoolExecutor
-    ) -> Iterator[Event]:
+    def _draw_model(self, model: Model, cells: list[Cell]) -> None:
         self._stop_if_asked()
-        yield self._progress(pace, f"loading {model.name}")
+        self._progress(f"loading {model.name}")
         try:
             with self.pipelines.borrow(model) as loaded:
-                yield from self._notices(loaded, cells)
-                size = self.plan.request.batch_size or self.pipelines.batch_size(
-                    cells[0].recipe.width, cells[0].recipe.height
-                )
+                self._notice_long_prompts(loaded, cells)
+                first = cells[0].recipe
+                size = self.plan.request.batch_size or self.pipelines.batch_size(first.width, first.height)
                 for batch in batches(cells, size):
-                    yield from self._draw_batch(loaded, batch, pace, thread)
+                    self._draw_batch(loaded, batch)
         except ModelError as error:
-            # A bad model fails alone; the next one goes on.
-            for cell in cells:
-                pace.done += 1
-                yield Failed(cell.key, cell.label, str(error))
+            self._fail(cells, error)  # a bad model fails alone; the next one goes on
 
-    def _draw_batch(
-        self, loaded: LoadedModel, batch: list[Cell], pace: Pace, thread: ThreadPoolExecutor
-    ) -> Iterator[Event]:
+    def _draw_batch(self, loaded: LoadedModel, batch: list[Cell]) -> None:
         self._stop_if_asked()
-        pace.start()
+        self._pace.start()
         recipes = [cell.recipe for cell in batch]
-        placed: dict[str, Any] = {
-            "batch_size": len(batch),
-            "precision": loaded.placement.precision,
-            "device": loaded.placement.device,
-            "versions": self._versions,
-        }
+        message = f"drawing {recipes[0].model}: {recipes[0].prompt[:60]}"
 
-        def work(tell: Callable[[Event], None]) -> list[Image]:
-            def on_step(step: int, steps: int) -> None:
-                self._stop_if_asked()
-                message = f"drawing {batch[0].recipe.model}: {batch[0].recipe.prompt[:60]}"
-                tell(replace(self._progress(pace, message), step=step, steps=steps))
-
-            pictures = loaded.draw(recipes, self.plan.sampler, on_step)
-            return [
-                self.storage.save_image(picture, replace(recipe, **placed))
-                for picture, recipe in zip(pictures, recipes, strict=True)
-            ]
+        def on_step(step: int, steps: int) -> None:
+            self._stop_if_asked()
+            self._progress(message, step, steps)
 
         try:
-            images = yield from follow(work, thread)
+            pictures = loaded.draw(recipes, self.plan.sampler, on_step)
         except OutOfMemory as error:
             if len(batch) == 1:
-                pace.done += 1
-                yield Failed(batch[0].key, batch[0].label, str(error))
+                self._fail(batch, error)
                 return
             half = len(batch) // 2
-            for part in (batch[:half], batch[half:]):
-                yield from self._draw_batch(loaded, part, pace, thread)
+            self._draw_batch(loaded, batch[:half])
+            self._draw_batch(loaded, batch[half:])
             return
         except ModelError as error:
-            pace.done += len(batch)
-            for cell in batch:
-                yield Failed(cell.key, cell.label, str(error))
+            self._fail(batch, error)
             return
-        pace.finished(len(batch))
-        for image in images:
-            yield ImageDone(image, new=True)
-        yield self._progress(pace, f"drawing {batch[0].recipe.model}")
+        self._keep(pictures, recipes, loaded.placement)
+        self._progress(message)
 
-    def _notices(self, loaded: LoadedModel, cells: Sequence[Cell]) -> Iterator[Notice]:
+    def _keep(self, pictures: Sequence["Picture"], recipes: Sequence[Recipe], placement: Placement) -> None:
+        for picture, recipe in zip(pictures, recipes, strict=True):
+            placed = replace(
+                recipe,
+                batch_size=len(recipes),
+                precision=placement.precision,
+                device=placement.device,
+                versions=self._versions,
+            )
+            self.tell(ImageDone(self.storage.save_image(picture, placed), new=True))
+        self._pace.finished(len(recipes))
+
+    def _fail(self, cells: Sequence[Cell], error: ModelError) -> None:
+        self._pace.done += len(cells)
+        for cell in cells:
+            self.tell(Failed(cell.key, cell.label, str(error)))
+        self._progress("")
+
+    def _notice_long_prompts(self, loaded: LoadedModel, cells: Sequence[Cell]) -> None:
         texts = dict.fromkeys(cell.recipe.prompt for cell in cells)
         cut = [text for text in texts if loaded.cut_prompt(text)]
         if cut:
-            yield Notice(
-                f"{cells[0].recipe.model} reads only the beginning of {len(cut)} long prompt"
-                f"{'s' if len(cut) > 1 else ''}: “{cut[0][:60]}…”"
-            )
+            prompts = "1 long prompt" if len(cut) == 1 else f"{len(cut)} long prompts"
+            model = cells[0].recipe.model
+            self.tell(Notice(f"{model} reads only the beginning of {prompts}: “{cut[0][:60]}…”"))
 
-    def _progress(self, pace: Pace, message: str) -> Progress:
-        total = len(self.plan.cells)
-        return Progress(pace.done, total, message, pace.seconds_left(total - pace.done))
+    def _progress(self, message: str, step: int = 0, steps: int = 0) -> None:
+        done, total = self._pace.done, len(self.plan.cells)
+        left = self._pace.seconds_left(total - done)
+        self.tell(Progress(done, total, message, left, step, steps))
 
     def _stop_if_asked(self) -> None:
-        if self.cancel.is_set() or self._abandoned.is_set():
+        if self.stop():
             raise Cancelled("Stopped. What was finished is kept; starting again continues.")
 
 
@@ -170,15 +156,3 @@ def batches(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
     for _, group in groupby(cells, key=lambda cell: [getattr(cell.recipe, name) for name in same]):
         seeds = list(group)
         yield from (seeds[start : start + size] for start in range(0, len(seeds), size))
-
-
-def follow(
-    work: Callable[[Callable[[Event], None]], Result], thread: ThreadPoolExecutor
-) -> Generator[Event, None, Result]:
-    """Run `work` on a thread and yield the events it tells meanwhile; returns its result."""
-    events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-    future = thread.submit(work, events.put)
-    future.add_done_callback(lambda _: events.put(None))
-    while (event := events.get()) is not None:
-        yield event
-    return future.result()

@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
     {"explorer.plans"},
     {"explorer.pipelines", "explorer.storage", "explorer.suites", "explorer.checkpoints"},
     {"explorer.score_store", "explorer.job_store", "explorer.samplers", "explorer.recipes"},
-    {"explorer.database", "explorer.schema"},
+    {"explorer.database", "explorer.schema", "explorer.compute"},
     {"metrics"},
     {"explorer.types", "explorer.errors", "explorer.settings", "explorer.requests", "explorer.events"},
 ]

@@ -1,6 +1,7 @@
 import errno
 import os
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from explorer import (
     GenerateRequest,
     Image,
     ImageDone,
+    ImageQuery,
     Notice,
     Progress,
     Sampling,
@@ -108,8 +110,10 @@ def test_leaving_the_generator_stops_the_drawing(explorer: Explorer) -> None:
         if isinstance(event, Progress) and event.step == 2:
             break
     events.close()  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("draw")]
-    assert list(explorer.generate(replace(REQUEST, models=("tiny-a",), seeds=1)))
+    assert explorer.images(ImageQuery()).total == 0
+    began = time.monotonic()
+    assert len(images(list(explorer.generate(replace(REQUEST, seeds=1))), new=True)) == 4
+    assert time.monotonic() - began < 15, "the abandoned pictures were drawn first"
 
 
 def test_a_bad_model_fails_alone(explorer: Explorer, settings: Settings, tiny_models: Path) -> None:
