@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import sqlalchemy as sa
+from filelock import FileLock
 
 from explorer import schema
 from explorer.errors import StorageError
@@ -29,10 +30,13 @@ def open_database(path: Path) -> tuple[sa.Engine, Path | None]:
     aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not _readable(path):
-            aside = _put_aside(path)
-        engine = _engine(path)
-        _migrate(engine)
+        # One program at a time: SQLite does not wait for its turn when a new file is
+        # switched to WAL, and two that mend one file would each put the other's aside.
+        with FileLock(path.with_name(path.name + ".lock"), timeout=60):
+            if path.exists() and not _readable(path):
+                aside = _put_aside(path)
+            engine = _engine(path)
+            _migrate(engine)
     except (OSError, sa.exc.OperationalError) as error:
         detail = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         raise StorageError(

@@ -4,6 +4,7 @@ Wires: "Open in Gallery" and a click on a live thumbnail in Generate open Galler
 run, or on that picture. Tabs know nothing of each other.
 """
 
+import logging
 import os
 from typing import Any
 
@@ -23,7 +24,10 @@ from explorer.ui.generate_tab import GenerateHandles, build_generate_tab
 from explorer.ui.job_view import Updates
 from explorer.ui.snapshots import run_of
 
+_log = logging.getLogger(__name__)
+
 TITLE = "Model Benchmark Explorer"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_WAITING = 200
 """Events, not jobs: page events wait milliseconds, jobs wait in the workspace."""
 
@@ -97,8 +101,19 @@ def serve(explorer: Explorer) -> None:
     """
     page, url = launch(explorer)
     print(f"{TITLE} is on {url}", flush=True)
+    warn_when_open(explorer.settings.host, url)
     explorer.start_worker()
     page.block_thread()
+
+
+def warn_when_open(host: str, url: str) -> None:
+    """Say so when others than this computer may reach the page."""
+    if host not in LOOPBACK:
+        _log.warning(
+            "Everybody who can reach %s can generate, cancel and look at everything here. "
+            "Serve on 127.0.0.1 unless you trust them all.",
+            url,
+        )
 
 
 def make_theme() -> gr.themes.Base:

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from explorer import Explorer, InvalidRequest, Settings
-from explorer.ui.app import launch
+from explorer.ui.app import launch, warn_when_open
 from tests.ui.conftest import Served
 
 BUILD = """
@@ -37,3 +37,11 @@ def test_files_outside_the_workspace_are_not_served(served: Served, settings: Se
 
     for path in ("/etc/passwd", str(served.explorer.settings.database), str(settings.root)):
         assert httpx.get(f"{served.url}gradio_api/file={path}").status_code == 403
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
+def test_a_page_that_others_can_reach_says_so(
+    host: str, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_when_open(host, "http://somewhere")
+    assert ("Everybody who can reach http://somewhere" in caplog.text) is told
