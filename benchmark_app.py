@@ -99,6 +99,8 @@ def _dispatch(options: argparse.Namespace) -> int:
     from explorer import Explorer, cli
 
     settings = _settings(options)
+    if settings.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the Hub's library is imported
     explorer = Explorer(settings)
     try:
         if explorer.storage.damaged is not None:

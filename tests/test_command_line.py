@@ -145,3 +145,18 @@ def test_a_bad_setting_is_one_clear_line(environment: dict[str, str]) -> None:
     done = command(environment | {"EXPLORER_PORT": "ninety"}, "models")
     assert done.returncode == 2
     assert "The setting 'port' is unusable" in done.stderr
+
+
+def test_weights_that_are_not_there_leave_a_reason_and_no_number(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    offline = {name: value for name, value in environment.items() if name != "HF_HUB_OFFLINE"}
+    offline |= {"EXPLORER_OFFLINE": "1", "HF_HOME": str(tmp_path / "hub")}
+    out = tmp_path / "out"
+    done = command(offline, *RUN, "--models", "tiny-a", "--tier", "standard", "--output", str(out))
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((out / "scores.csv").open()))
+    assert {row["value"] for row in rows} == {""}
+    assert all("hf download" in row["reason"] for row in rows)
+    (board,) = csv.DictReader((out / "leaderboard.csv").open())
+    assert (board["mean"], board["unscored"]) == ("", "4")
