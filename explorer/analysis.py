@@ -1,10 +1,11 @@
-"""Scores pictures: images x metrics -> score rows, as a generator of events."""
+"""Scores pictures: images x metrics -> score rows; events go to whoever follows."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import metrics
 from explorer.compute import Tell
@@ -13,9 +14,8 @@ from explorer.events import Progress, Scored
 from explorer.recipes import read_recipe
 from explorer.requests import AnalyzeRequest
 from explorer.score_store import ScoreStore
-from explorer.types import Image, Recipe, ScoreRow
+from explorer.types import Image, Recipe, ScoreRow, Tier
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 NO_RECIPE = "(no recipe)"
 
 
@@ -47,11 +47,25 @@ class Analysis:
             )
             for image in by_id.values()
         ]
+        settled: dict[metrics.CacheKey, metrics.Score] = {}
+        try:
+            self._follow(samples, by_id, settled)
+        finally:
+            self.store.put_many(settled)
+
+    def _follow(
+        self,
+        samples: Sequence[metrics.Sample],
+        by_id: Mapping[str, Image],
+        settled: dict[metrics.CacheKey, metrics.Score],
+    ) -> None:
         for event in metrics.score(samples, self.request.metrics, self.options):
             if isinstance(event, metrics.Scored):
-                if event.score.value is None:
-                    # The library caches values only; the reason is worth keeping too.
-                    self.store.put_many({event.recipe: event.score})
+                if event.cached or event.score.value is None:
+                    # The library stores new values only. Reasons are worth keeping too, and
+                    # a known value is stored anew, so that the newest row of a picture is
+                    # always what the latest analysis said of it.
+                    settled[event.recipe] = event.score
                 self.tell(Scored(by_id[event.sample.key], score_row(event), event.cached))
             elif isinstance(event, metrics.BackboneLoading):
                 self.tell(Progress(0, len(samples) * len(self.request.metrics), event.message))
@@ -74,8 +88,8 @@ def check(request: AnalyzeRequest) -> None:
     for name in request.metrics:
         if name not in known:
             raise UnknownName("metric", name, known)
-    if request.tier not in ("bundled", "standard", "large"):
-        raise UnknownName("tier", request.tier, ("bundled", "standard", "large"))
+    if request.tier not in get_args(Tier):
+        raise UnknownName("tier", request.tier, get_args(Tier))
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -86,7 +100,9 @@ def picture_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InvalidRequest(f"There is no folder {folder}.")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file())
+    files = sorted(
+        p for p in folder.rglob("*") if p.suffix.lower() in metrics.PICTURE_SUFFIXES and p.is_file()
+    )
     if not files:
         raise InvalidRequest(f"There is no picture in {folder}. PNG, JPEG and WebP files are read.")
     return files

@@ -19,7 +19,7 @@ from explorer.events import Event, Failed, Progress
 from explorer.generation import Generation
 from explorer.job_store import Request, new_job_id
 from explorer.pipelines import PipelineManager
-from explorer.plans import Plan, Planner
+from explorer.plans import Plan, Planner, count_cells
 from explorer.recipes import parameters_text
 from explorer.reports import Results
 from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery
@@ -91,8 +91,7 @@ class Explorer:
 
     def plan_size(self, request: GenerateRequest) -> int:
         """How many pictures a request asks for; reads no model file."""
-        models, suite = self._planner.check(request)
-        return len(models) * len({prompt.text for prompt in suite.prompts}) * request.seeds
+        return count_cells(request, *self._planner.check(request))
 
     # work, right here
 
@@ -103,15 +102,7 @@ class Explorer:
             InvalidRequest: Before anything is drawn; says what to change.
             Cancelled: `cancel` was set; what was finished stays.
         """
-        plan = self.plan(request)
-        self._save_run(plan)
-        abandoned = threading.Event()
-        stop = _either(cancel, abandoned)
-
-        def work(tell: Tell) -> None:
-            Generation(plan, self.pipelines, self.storage, stop, tell).run()
-
-        yield from self._compute.follow(work, abandoned)
+        yield from self._draw(self.plan(request), cancel)
 
     def analyze(self, request: AnalyzeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         """Score the pictures of a run or a folder; what is known is not computed again.
@@ -154,7 +145,7 @@ class Explorer:
         Raises:
             InvalidRequest: It cannot be done; says what to change.
         """
-        title = self._check_submission(request)
+        title, total = self._check_submission(request)
         job = Job(
             id=new_job_id(),
             kind="generate" if isinstance(request, GenerateRequest) else "analyze",
@@ -163,7 +154,7 @@ class Explorer:
             run="" if isinstance(request, GenerateRequest) else request.run,
             created=datetime.now(UTC).isoformat(),
             after=self.job(after).id if after else None,
-            total=self.plan_size(request) if isinstance(request, GenerateRequest) else 0,
+            total=total,
         )
         self.storage.jobs.add(job, request)
         self._worker.wake()
@@ -280,8 +271,9 @@ class Explorer:
     def _execute(self, job: Job, request: Request, cancel: threading.Event) -> Iterator[Event]:
         if isinstance(request, GenerateRequest):
             yield Progress(0, job.total, "reading the models")
-            self.storage.jobs.update(job.id, run=self.plan(request).run)
-            yield from self.generate(request, cancel)
+            plan = self.plan(request)
+            self.storage.jobs.update(job.id, run=plan.run)
+            yield from self._draw(plan, cancel)
         else:
             run = request.run or (self.job(job.after).run if job.after else "")
             run = self._run_id(run)
@@ -289,19 +281,31 @@ class Explorer:
             chosen = AnalyzeRequest(metrics=request.metrics, tier=request.tier, run=run)
             yield from self.analyze(chosen, cancel)
 
-    def _check_submission(self, request: Request) -> str:
+    def _draw(self, plan: Plan, cancel: threading.Event | None) -> Iterator[Event]:
+        self._save_run(plan)
+        abandoned = threading.Event()
+        stop = _either(cancel, abandoned)
+
+        def work(tell: Tell) -> None:
+            Generation(plan, self.pipelines, self.storage, stop, tell).run()
+
+        yield from self._compute.follow(work, abandoned)
+
+    def _check_submission(self, request: Request) -> tuple[str, int]:
+        """The title of the job and how many pictures it draws, or why it cannot be done."""
         if isinstance(request, AnalyzeRequest):
             analysis.check(request)
             if request.folder:
                 raise InvalidRequest("Folders can be scored on the command line only.")
             if request.run:
                 self._run_id(request.run)
-            return f"Score with {', '.join(request.metrics)}"
+            return f"Score with {', '.join(request.metrics)}", 0
         if any(looks_like_path(name) for name in (*request.models, request.suite)):
             raise InvalidRequest("Choose models and suites by name; paths work on the command line only.")
         models, suite = self._planner.check(request)
         shown = " vs ".join(model.name for model in models[:3])
-        return f"{shown}{' ...' if len(models) > 3 else ''} on {suite.name}"
+        title = f"{shown}{' ...' if len(models) > 3 else ''} on {suite.name}"
+        return title, count_cells(request, models, suite)
 
     def _chosen_images(self, request: AnalyzeRequest) -> list[Image]:
         if request.folder:
@@ -313,12 +317,12 @@ class Explorer:
         return Results(run, images, scores, statistics.leaderboard(images, scores, directions))
 
     def _run_id(self, run: str) -> str:
-        known = self.runs()
+        known = self.storage.run_ids()
         if not known:
             raise InvalidRequest("There is no run yet. Generate pictures first.")
         if not run:
-            return known[0].id
-        if run not in {record.id for record in known}:
+            return known[0]
+        if run not in known:
             raise InvalidRequest(f"There is no run {run!r}.")
         return run
 

@@ -99,7 +99,7 @@ class Generation:
             self._progress(message, step, steps)
 
         try:
-            pictures = loaded.draw(recipes, self.plan.sampler, on_step)
+            pictures = loaded.draw(recipes, self.plan.request.sampling.sampler, on_step)
         except OutOfMemory as error:
             if len(batch) == 1:
                 self._fail(batch, error)

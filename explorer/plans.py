@@ -7,7 +7,7 @@ this one mechanism. The dearest axis is outermost: model, then prompt, then seed
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -49,7 +49,6 @@ class Plan:
     request: GenerateRequest
     models: tuple[Model, ...]
     suite: Suite
-    sampler: SamplerName
     cells: tuple[Cell, ...]
 
     @property
@@ -91,7 +90,7 @@ class Planner:
             raise InvalidRequest(f"The batch size must be 1 or more, not {request.batch_size}.")
         models = tuple(dict.fromkeys(self.models.resolve(name) for name in request.models))
         suite = self._suite(request)
-        cells = len(models) * len(suite.prompts) * request.seeds
+        cells = count_cells(request, models, suite)
         if cells > MAX_CELLS:
             raise InvalidRequest(f"This plan has {cells:,} pictures; at most {MAX_CELLS:,} fit one run.")
         return models, suite
@@ -108,7 +107,7 @@ class Planner:
             same = names.setdefault(recipe.model_hash, model.name)
             if same != model.name:
                 raise InvalidRequest(f"{same} and {model.name} are the same model: their files are equal.")
-        return Plan(request, models, suite, request.sampling.sampler, tuple(cells.values()))
+        return Plan(request, models, suite, tuple(cells.values()))
 
     def _suite(self, request: GenerateRequest) -> Suite:
         if request.prompts:
@@ -149,6 +148,11 @@ class Planner:
             for prompt in suite.prompts
             for seed in seeds
         ]
+
+
+def count_cells(request: GenerateRequest, models: Sequence[Model], suite: Suite) -> int:
+    """How many pictures a checked request asks for; equal texts count once."""
+    return len(models) * len({prompt.text for prompt in suite.prompts}) * request.seeds
 
 
 def check_sampling(sampling: Sampling) -> None:

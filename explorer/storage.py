@@ -217,6 +217,12 @@ class Storage:
             for r in rows
         ]
 
+    def run_ids(self) -> list[str]:
+        """Ids of all runs, newest first, without counting their pictures."""
+        query = sa.select(schema.runs.c.id).order_by(schema.runs.c.created.desc())
+        with self._read.connect() as connection:
+            return list(connection.execute(query).scalars())
+
     def run_images(self, run: str) -> list[Image]:
         """The pictures of a run in the order of its plan."""
         table, cells = schema.images, schema.run_cells

@@ -25,10 +25,11 @@ from metrics.errors import (
 )
 from metrics.events import BackboneLoading, MetricEvent, Progress, Scored, ScoreRecipe, Stopped
 from metrics.registry import Registry, create_metric, get_card, list_metrics
-from metrics.runner import ScoreOptions, score, score_folder
+from metrics.runner import PICTURE_SUFFIXES, ScoreOptions, score, score_folder
 from metrics.torchvision_shim import install as _install_torchvision_shim
 
 __all__ = [
+    "PICTURE_SUFFIXES",
     "BackboneCard",
     "BackboneLoading",
     "BadImage",

@@ -84,6 +84,18 @@ def test_prompts_outside_the_small_world_are_unscored_with_the_reason(explorer: 
     assert "standard" in (row.reason or "")
 
 
+def test_the_latest_analysis_has_the_last_word(explorer: Explorer) -> None:
+    list(explorer.generate(SMALL))
+    values = {event.score.image_id: event.score.value for event in scored(explorer, SCORE)}
+    whole = explorer.settings
+    explorer.settings = whole.model_copy(update={"assets": whole.root / "nothing here"})
+    scored(explorer, SCORE)
+    assert {row.value for row in explorer.scores()} == {None}
+    explorer.settings = whole
+    assert all(event.cached for event in scored(explorer, SCORE))
+    assert {row.image_id: row.value for row in explorer.scores()} == values
+
+
 def test_cancel_keeps_what_was_scored(explorer: Explorer) -> None:
     list(explorer.generate(SMALL))
     cancel = threading.Event()
