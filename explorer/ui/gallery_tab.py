@@ -12,7 +12,7 @@ from explorer.requests import ImageQuery
 from explorer.ui import markup
 from explorer.ui.forms import FormData, GalleryForm, read_gallery, ui_errors, widgets
 from explorer.ui.picture_view import PictureView, build_picture_view, show_picture
-from explorer.ui.widgets import ALL, Choices, metric_choices, pick, run_choices, run_to_show
+from explorer.ui.widgets import ALL, Choices, build_grid, metric_choices, pick, run_choices, run_to_show
 
 PAGE = 60
 Updates = dict[Component, Any]
@@ -133,17 +133,7 @@ def build_gallery_tab(explorer: Explorer, tab: gr.Tab) -> GalleryTab:
             back = gr.Button("Previous", size="sm", scale=0, interactive=False, elem_id="gallery-back")
             forward = gr.Button("Next", size="sm", scale=0, interactive=False, elem_id="gallery-forward")
             count = gr.HTML(elem_id="gallery-count")
-        grid = gr.Gallery(
-            show_label=False,
-            columns=8,
-            fit_columns=False,
-            height="auto",
-            allow_preview=False,
-            buttons=[],
-            interactive=False,
-            elem_id="gallery-grid",
-            elem_classes="x-grid",
-        )
+        grid = build_grid(8, "gallery-grid")
     picture = build_picture_view()
     built = GalleryTab(explorer, form, state, newest, browse, grid, count, back, forward, picture)
     _bind(built, tab)

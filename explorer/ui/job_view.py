@@ -17,7 +17,7 @@ from explorer.errors import InvalidRequest
 from explorer.ui import markup
 from explorer.ui.forms import ui_errors
 from explorer.ui.snapshots import Snapshot, find_jobs, status_html, take
-from explorer.ui.widgets import Results, build_results, show_results
+from explorer.ui.widgets import Results, build_grid, build_results, show_results
 
 POLL_SECONDS = 0.25
 PATIENCE = 8
@@ -70,18 +70,7 @@ def build_job_view(name: str, *, pictures: bool) -> JobView:
                 open_gallery = gr.Button(
                     "Open in Gallery", size="sm", visible=False, elem_id=f"{name}-open-gallery"
                 )
-            gallery = gr.Gallery(
-                show_label=False,
-                columns=6,
-                fit_columns=False,
-                height="auto",
-                allow_preview=False,
-                buttons=[],
-                interactive=False,
-                visible=False,
-                elem_id=f"{name}-pictures",
-                elem_classes="x-grid",
-            )
+            gallery = build_grid(6, f"{name}-pictures", visible=False)
     return JobView(panel, status, cancel, problems, gallery, results, open_gallery)
 
 

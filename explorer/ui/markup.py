@@ -1,7 +1,7 @@
 """HTML fragments from records: pure functions.
 
 Gradio does not clean what a gr.HTML shows, so every text that is not ours (prompts, model
-names, reasons) passes through `escape` here and nowhere else.
+names, reasons) passes through `escape`: here, and in the status line of `snapshots.py`.
 """
 
 import json

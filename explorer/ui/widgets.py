@@ -40,6 +40,22 @@ class Results:
         return [self.panel, self.verdicts, self.plot, self.table]
 
 
+def build_grid(columns: int, name: str, *, visible: bool = True) -> gr.Gallery:
+    """A grid of thumbnails; clicking one is the tab's business, so Gradio's preview is off."""
+    return gr.Gallery(
+        show_label=False,
+        columns=columns,
+        fit_columns=False,
+        height="auto",
+        allow_preview=False,
+        buttons=[],
+        interactive=False,
+        visible=visible,
+        elem_id=name,
+        elem_classes="x-grid",
+    )
+
+
 def build_results(name: str) -> Results:
     """Lay out an empty, hidden leaderboard."""
     with gr.Column(visible=False, elem_id=f"{name}-results") as panel:
