@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-PARTS = ("vae", "latents", "diffusion", "refine", "clip", "export", "measure", "all")
+from training.run import PARTS, run_part
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: Command line without the program's name; by default that of the process.
     """
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("part", choices=(*PARTS, "all"))
     parser.add_argument("--work", type=Path, required=True, help="folder of checkpoints and logs")
     parser.add_argument("--assets", type=Path, default=Path("assets"), help="where export writes to")
     parser.add_argument("--short", action="store_true", help="seconds instead of hours, for tests")
@@ -24,10 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     import torch  # only now, so that a mistyped command is answered at once
 
-    from training.run import run_part
-
     torch.set_num_threads(options.threads)
-    for part in PARTS[:-1] if options.part == "all" else (options.part,):
+    for part in PARTS if options.part == "all" else (options.part,):
         run_part(part, options.work, options.assets, short=options.short)
 
 

@@ -128,6 +128,14 @@ def snapshot_path(work: Path, minutes: float) -> Path:
     return work / "snapshots" / f"minute_{minutes:05.1f}.safetensors"
 
 
+def latest_snapshot(work: Path) -> Path | None:
+    """Returns the final snapshot, or the last one so far, or None."""
+    final = work / "snapshots" / "final.safetensors"
+    if final.exists():
+        return final
+    return max((work / "snapshots").glob("minute_*.safetensors"), default=None)
+
+
 def load_snapshot(settings: Settings, path: Path) -> tuple[UNet2DConditionModel, CLIPTextModel, dict]:
     """Builds denoiser and text encoder with the averaged weights of a snapshot."""
     text = build_text_encoder(settings.text, build_tokenizer())
@@ -184,7 +192,8 @@ class Snapshots:
         return report
 
 
-def _learning_rate_share(settings: DiffusionSettings, step: int, progress: float) -> float:
+def learning_rate_share(settings: DiffusionSettings, step: int, progress: float) -> float:
+    """Returns the learning rate as a share of its height: a ramp, a plain, then a cosine down."""
     ramp = min(1.0, (step + 1) / settings.warmup_steps)
     if progress < settings.decay_from:
         return ramp
@@ -233,7 +242,7 @@ def train_diffusion(settings: Settings, work: Path) -> None:
             state.save()
             snapshots.take(final)
             return
-        set_rate(optimizer, _learning_rate_share(options, state.step, progress))
+        set_rate(optimizer, learning_rate_share(options, state.step, progress))
         latents, noise, timesteps, ids = drawer.draw(state.step, progress)
         noisy = scheduler.add_noise(latents, noise, timesteps)
         velocity = scheduler.get_velocity(latents, noise, timesteps)

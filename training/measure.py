@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import torch
 from diffusers import (
+    DiffusionPipeline,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
-    StableDiffusionPipeline,
 )
 from PIL import Image
+from scipy.stats import mannwhitneyu
 
+from training.answerer_measure import measure_answerer
 from training.checker import check, summarise
 from training.clip import Towers, measure
-from training.evaluation import evaluation_scenes, generate, picture_grid
-from training.export import BASE, EARLY
+from training.detector_measure import measure_detector
+from training.dino_measure import measure_dino
+from training.evaluation import evaluation_scenes, generate, picture_grid, report_by_sort
+from training.lora_files import measure_lora
+from training.lpips_measure import measure_lpips
+from training.names import BASE, STAGES, XL
 from training.settings import Settings
 from training.tokenizer import build_tokenizer
 from training.world import Scene
@@ -31,7 +39,7 @@ _OTHER_SAMPLERS = {
     "euler": EulerDiscreteScheduler,
     "dpmpp_2m": DPMSolverMultistepScheduler,
 }
-_OTHER_GUIDANCE = (1.0, 5.0)
+_OTHER_GUIDANCE = (1.0, 3.0, 5.0)
 
 
 class Scorer:
@@ -57,64 +65,138 @@ class Scorer:
         return 100 * (pictures * texts).sum(-1).clamp(min=0)
 
 
-def load(folder: Path) -> StableDiffusionPipeline:
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one pipeline: the report, and score and truth of each picture."""
+
+    report: dict[str, Any]
+    scores: list[float]
+    right: list[bool]
+    grid: Image.Image
+
+
+def load(folder: Path) -> DiffusionPipeline:
     """Loads an exported pipeline in full precision."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+    pipeline = DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def _measure_pipeline(
-    pipeline: StableDiffusionPipeline,
-    scorer: Scorer,
-    scenes: Sequence[Scene],
-    steps: int,
-    guidance_scale: float,
-) -> tuple[dict[str, Any], Image.Image]:
-    captions = [scene.caption for scene in scenes]
-    images = generate(pipeline, captions, steps, guidance_scale, seed=_SEED)
-    results = [check(image, scene) for image, scene in zip(images, scenes, strict=True)]
-    report: dict[str, Any] = {"prompts": len(scenes), **summarise(results)}
-    for kind in sorted({scene.kind for scene in scenes}):
-        rows = [result for result, scene in zip(results, scenes, strict=True) if scene.kind == kind]
-        report[f"all_{kind}"] = summarise(rows)["all"]
-    scores = scorer.scores(images, captions)
-    report["clip_score"] = scores.mean().item()
-    report["clip_score_standard_error"] = (scores.std() / len(scores) ** 0.5).item()
-    return report, picture_grid(images[:40])
+def separation(scores: Sequence[float], right: Sequence[bool]) -> float | None:
+    """Returns the share of pairs in which the right picture scores above the wrong one (AUC).
+
+    Args:
+        scores: One score a picture.
+        right: Whether the checker found everything right.
+
+    Returns:
+        A share, ties counted half; None where all pictures are right or all are wrong.
+    """
+    values, truth = np.asarray(scores), np.asarray(right, dtype=bool)
+    if truth.all() or not truth.any():
+        return None
+    statistic = mannwhitneyu(values[truth], values[~truth]).statistic
+    return float(statistic / (truth.sum() * (~truth).sum()))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The scenes that all pipelines are measured on, and how."""
+
+    scorer: Scorer
+    scenes: Sequence[Scene]
+    steps: int
+
+    def measure(
+        self, pipeline: DiffusionPipeline, guidance_scale: float, count: int | None = None
+    ) -> Measured:
+        """Generates a picture a caption, checks and scores it.
+
+        Args:
+            pipeline: A text-to-image pipeline.
+            guidance_scale: Strength of the guidance.
+            count: How many of the scenes; all by default.
+        """
+        scenes = self.scenes[:count]
+        captions = [scene.caption for scene in scenes]
+        started = time.process_time()
+        images = generate(pipeline, captions, self.steps, guidance_scale, seed=_SEED)
+        seconds = time.process_time() - started
+        results = [check(image, scene) for image, scene in zip(images, scenes, strict=True)]
+        scores = self.scorer.scores(images, captions)
+        right = [result["all"] for result in results]
+        report: dict[str, Any] = {
+            "prompts": len(scenes),
+            **summarise(results),
+            **report_by_sort(scenes, results),
+            "clip_score": scores.mean().item(),
+            "clip_score_standard_error": (scores.std() / len(scores) ** 0.5).item(),
+            "clip_score_auc": separation(scores.tolist(), right),
+            "cpu_seconds_a_picture": seconds / len(scenes),
+        }
+        return Measured(report, scores.tolist(), right, picture_grid(images[:40]))
 
 
 def measure_assets(settings: Settings, work: Path, assets: Path, prompts: int = _HELD_OUT) -> None:
-    """Measures all exported models and writes `training_logs/measurements.json`.
+    """Measures the exported pipelines and CLIP; writes `training_logs/measurements.json`.
 
     Args:
         settings: The settings of the training.
         work: Folder of the run; sample grids go here.
         assets: Where the exported models are.
-        prompts: How many held-out prompts are drawn as pictures.
+        prompts: How many prompts are drawn as pictures.
     """
-    steps, guidance = settings.diffusion.eval_steps, settings.diffusion.guidance_scale
     scorer = Scorer(assets / "clip")
+    guidance = settings.diffusion.guidance_scale
     towers = Towers(scorer.model, build_tokenizer(), settings.clip.image_size)
-    report: dict[str, Any] = {"steps": steps, "guidance": guidance, "clip": measure(towers)}
+    report: dict[str, Any] = {"guidance": guidance, "clip": measure(towers)}
     scorer.model.eval()
-    scenes = evaluation_scenes(prompts, seed=_SEED)
-    for name in (EARLY, BASE):
-        pipeline = load(assets / "models" / name)
-        started = time.process_time()
-        report[name], grid = _measure_pipeline(pipeline, scorer, scenes, steps, guidance)
-        report[name]["cpu_seconds_a_picture"] = (time.process_time() - started) / prompts
-        grid.save(work / f"grid_{name}.png")
-    few = scenes[: max(2, prompts // 4)]
+    bench = Bench(scorer, evaluation_scenes(prompts, seed=_SEED), settings.diffusion.eval_steps)
+    scores: list[float] = []
+    right: list[bool] = []
+    for name in (*STAGES, XL):
+        if (assets / "models" / name).is_dir():
+            measured = bench.measure(load(assets / "models" / name), guidance)
+            report[name] = measured.report
+            measured.grid.save(work / f"grid_{name}.png")
+            scores, right = scores + measured.scores, right + measured.right
+    report["clip_score_auc_over_all_pictures"] = separation(scores, right)
+    few = max(2, prompts // 4)
     for scale in _OTHER_GUIDANCE:
-        pipeline = load(assets / "models" / BASE)
-        report[f"{BASE} at guidance {scale:g}"], grid = _measure_pipeline(pipeline, scorer, few, steps, scale)
-        grid.save(work / f"grid_guidance_{scale:g}.png")
+        measured = bench.measure(load(assets / "models" / BASE), scale, few)
+        report[f"{BASE} at guidance {scale:g}"] = measured.report
+        measured.grid.save(work / f"grid_guidance_{scale:g}.png")
     for name, sampler in _OTHER_SAMPLERS.items():
         pipeline = load(assets / "models" / BASE)
         pipeline.scheduler = sampler.from_config(pipeline.scheduler.config)
-        report[f"{BASE} with {name}"], grid = _measure_pipeline(pipeline, scorer, few, steps, guidance)
-        grid.save(work / f"grid_{name}.png")
+        report[f"{BASE} with {name}"] = bench.measure(pipeline, guidance, few).report
+    write_report(assets, "pictures", report)
+
+
+def measure_others(assets: Path, short: bool) -> None:
+    """Measures every other exported network and writes its part of the report.
+
+    Args:
+        assets: Where the exported networks are.
+        short: Whether a handful of scenes is enough, for tests.
+    """
+    parts: dict[str, tuple[Path, Callable[..., dict[str, float]], int, int]] = {
+        "lora": (assets / "loras", lambda folder, *args: measure_lora(folder.parent, *args), 60, 31338),
+        "lpips": (assets / "lpips", measure_lpips, 1000, 9001),
+        "dino_vit": (assets / "dinov3-vit", measure_dino, 400, 9101),
+        "dino_convnext": (assets / "dinov3-convnext", measure_dino, 400, 9101),
+        "answerer": (assets / "vqa", measure_answerer, 1500, 31339),
+        "detector": (assets / "detector", measure_detector, 500, 31340),
+    }
+    for part, (folder, measure_part, count, seed) in parts.items():
+        if folder.is_dir():
+            write_report(assets, part, measure_part(folder, max(4, count // 100) if short else count, seed))
+
+
+def write_report(assets: Path, part: str, report: dict[str, Any]) -> None:
+    """Writes one part of `training_logs/measurements.json` and keeps the other parts."""
     target = assets / "training_logs" / "measurements.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    known = json.loads(target.read_text(encoding="utf-8")) if target.exists() else {}
+    known[part] = report
+    target.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")

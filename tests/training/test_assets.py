@@ -12,7 +12,15 @@ WEIGHTS = sorted(ASSETS.rglob("*.safetensors"))
 
 def test_there_are_weights() -> None:
     folders = {path.relative_to(ASSETS).parts[0] for path in WEIGHTS}
-    assert folders == {"models", "clip"}
+    assert folders == {"models", "loras", "clip", "lpips", "vqa", "detector", "dinov3-vit", "dinov3-convnext"}
+    models = {path.name for path in (ASSETS / "models").iterdir()}
+    assert models == {"shapes-base", "shapes-mid", "shapes-early", "shapes-xl"}
+
+
+def test_everything_together_is_small_and_nothing_is_pickled() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS) < 60_000_000
+    endings = {path.suffix for path in ASSETS.rglob("*") if path.is_file()}
+    assert not endings & {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npy", ".npz"}
 
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.relative_to(ASSETS).as_posix())
@@ -31,20 +39,27 @@ def test_configurations_name_no_machine_paths() -> None:
         assert "/tmp" not in text
 
 
-def test_base_draws_what_simple_prompts_ask_for() -> None:
+def test_longer_training_draws_better_and_clip_sees_it() -> None:
     from training.checker import check, summarise
-    from training.evaluation import evaluation_scenes, generate
-    from training.measure import Scorer, load
+    from training.evaluation import evaluation_scenes, generate, report_by_sort
+    from training.measure import Scorer, load, separation
 
-    scenes = evaluation_scenes(12, seed=7)
+    scenes = evaluation_scenes(30, seed=7)
     captions = [scene.caption for scene in scenes]
     scorer = Scorer(ASSETS / "clip")
-    scores = {}
-    for name in ("shapes-base", "shapes-early"):
+    right, scores, shares = [], [], {}
+    for name in ("shapes-early", "shapes-mid", "shapes-base"):
         images = generate(load(ASSETS / "models" / name), captions, steps=20, guidance_scale=1.5)
-        scores[name] = scorer.scores(images, captions).mean().item()
-        if name == "shapes-base":
-            results = [check(image, scene) for image, scene in zip(images, scenes, strict=True)]
-            assert summarise(results)["background"] >= 0.9
-            assert summarise(results)["color"] >= 0.5
-    assert scores["shapes-base"] > scores["shapes-early"] + 5
+        results = [check(image, scene) for image, scene in zip(images, scenes, strict=True)]
+        shares[name] = summarise(results)
+        right += [result["all"] for result in results]
+        scores.append(scorer.scores(images, captions))
+    sorts = report_by_sort(scenes, results)
+    assert shares["shapes-early"]["all"] < shares["shapes-mid"]["all"] < shares["shapes-base"]["all"]
+    assert scores[0].mean() < scores[1].mean() < scores[2].mean()
+    assert sorts["one_object"]["objects"] >= 0.85
+    assert sorts["counting"]["count"] >= 0.7
+    assert sorts["two_objects"]["objects"] >= 0.6
+    separated = separation([float(score) for group in scores for score in group], right)
+    assert separated is not None
+    assert separated > 0.85

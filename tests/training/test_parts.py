@@ -1,6 +1,7 @@
 """Every part of the training, shortened, from nothing to pictures; and resuming."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything that a shortened run makes."""
     folder = tmp_path_factory.mktemp("training")
     threads = torch.get_num_threads()
-    for part in ("vae", "latents", "diffusion", "refine", "clip", "export", "measure"):
-        main([part, "--work", str(folder / "work"), "--assets", str(folder / "assets"), "--short"])
+    assets = folder / "assets"
+    assets.mkdir()
+    shutil.copy(Path(__file__).parents[2] / "assets" / "MODEL_CARD.md", assets)
+    main(["all", "--work", str(folder / "work"), "--assets", str(assets), "--short"])
     torch.set_num_threads(threads)
     return folder
 
@@ -52,10 +55,11 @@ def test_latent_code_shows_shape_and_color() -> None:
 def test_short_run_ends_in_a_pipeline_that_draws(trained: Path) -> None:
     from training.measure import load
 
-    for name in ("shapes-base", "shapes-early"):
+    classes = dict.fromkeys(("shapes-base", "shapes-mid", "shapes-early"), "StableDiffusionPipeline")
+    for name, class_name in {**classes, "shapes-xl": "StableDiffusionXLPipeline"}.items():
         folder = trained / "assets" / "models" / name
         index = json.loads((folder / "model_index.json").read_text())
-        assert index["_class_name"] == "StableDiffusionPipeline"
+        assert index["_class_name"] == class_name
         image = load(folder)(prompt="a red circle", num_inference_steps=2, height=128, width=128).images[0]
         assert image.size == (128, 128)
 
@@ -66,7 +70,13 @@ def test_short_run_ends_in_a_clip_and_a_manifest(trained: Path) -> None:
     manifest = json.loads((assets / "models.json").read_text())
     assert set(manifest) == {path.relative_to(assets).as_posix() for path in assets.rglob("*.safetensors")}
     report = json.loads((assets / "training_logs" / "measurements.json").read_text())
-    assert 0 <= report["shapes-base"]["clip_score"] <= 100
+    assert 0 <= report["pictures"]["shapes-base"]["clip_score"] <= 100
+    parts = {"pictures", "lora", "lpips", "dino_vit", "dino_convnext", "answerer", "detector"}
+    assert set(report) == parts
+    card = (assets / "MODEL_CARD.md").read_text()
+    for part in ("clip", *parts):
+        table = card.split(f"<!-- {part} -->")[1].split(f"<!-- end of {part} -->")[0]
+        assert table.count("\n|") > 3, part
 
 
 def test_exported_clip_prepares_pictures_as_the_training_did(trained: Path) -> None:
