@@ -10,15 +10,22 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.bundled import bundled_networks
+from benchmarks.loras import plan_of_eight, switching
 from benchmarks.measure import Comparison
 from benchmarks.overhead import drawing_overhead
+from benchmarks.rescan import rescan
 from benchmarks.second_run import second_run
 from benchmarks.startup import first_page
 
 COMPARISONS: dict[str, Callable[[], Comparison]] = {
     "first-page": first_page,
     "overhead": drawing_overhead,
+    "rescan": rescan,
     "second-run": second_run,
+    "bundled": bundled_networks,
+    "lora-switch": switching,
+    "lora-plan": plan_of_eight,
 }
 
 

@@ -123,3 +123,12 @@ file_hashes = Table(
     Column("mtime_ns", BigInteger, nullable=False),
     Column("sha256", String, nullable=False),
 )
+
+model_files = Table(
+    "model_files",
+    metadata,
+    Column("path", String, primary_key=True),
+    Column("signature", String, nullable=False),  # size and time of the file and of what lies beside it
+    Column("layout", String, nullable=False),
+    Column("facts", JSON, nullable=False),
+)

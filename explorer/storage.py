@@ -25,6 +25,7 @@ from explorer import schema
 from explorer.database import open_database, reader
 from explorer.errors import DiskFull, InvalidRequest, StorageError
 from explorer.job_store import JobStore
+from explorer.model_store import ModelStore
 from explorer.recipes import png_info, read_recipe
 from explorer.requests import ImageQuery
 from explorer.score_store import ScoreStore
@@ -62,6 +63,7 @@ class Storage:
         self._read = reader(self.engine)
         self.scores = ScoreStore(self.engine)
         self.jobs = JobStore(self.engine)
+        self.models = ModelStore(self.engine)
         try:
             images.mkdir(parents=True, exist_ok=True)
             thumbnails.mkdir(parents=True, exist_ok=True)
@@ -235,28 +237,9 @@ class Storage:
         with self._read.connect() as connection:
             return [self._image(row) for row in connection.execute(query)]
 
-    # hashes of model files
-
     def file_hash(self, path: Path) -> str:
-        """SHA-256 of a file, remembered by path, size and time of change."""
-        stat = path.stat()
-        table = schema.file_hashes
-        known = sa.select(table.c.sha256).where(
-            table.c.path == str(path),
-            table.c.size_bytes == stat.st_size,
-            table.c.mtime_ns == stat.st_mtime_ns,
-        )
-        with self._read.connect() as connection:
-            digest = connection.execute(known).scalar()
-        if digest is None:
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            values = {"size_bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": digest}
-            statement = insert(table).values(path=str(path), **values)
-            statement = statement.on_conflict_do_update(index_elements=["path"], set_=values)
-            with self.engine.begin() as connection:
-                connection.execute(statement)
-        return str(digest)
+        """SHA-256 of a model file, remembered as long as the file stays as it is."""
+        return self.models.file_hash(path)
 
     # inside
 

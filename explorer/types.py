@@ -9,15 +9,38 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-Family = Literal["sd15", "sdxl", "unknown"]
-Layout = Literal["diffusers", "single_file"]
+from explorer.facts import FAMILY_NAMES
+from explorer.facts import Family as Family
+from explorer.facts import ModelFacts as ModelFacts
+
+Layout = Literal["diffusers", "single_file", "transformer_only"]
 Difficulty = Literal["easy", "medium", "hard"]
 Tier = Literal["bundled", "standard", "large"]
-JobKind = Literal["generate", "analyze"]
+JobKind = Literal["generate", "analyze", "fetch"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 # What is compared
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """Any file or folder that looks like a model, usable or not."""
+
+    id: str
+    """Opaque; the same as long as the file keeps its place."""
+    name: str
+    """Unique among the files of its kind; what people type."""
+    path: Path
+    layout: Layout
+    size_bytes: int
+    facts: ModelFacts
+    bundled: bool = False
+    """Shipped with the program."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form; says nothing of where the file is."""
+        return {"id": self.id, "layout": self.layout, **_plain(self), **self.facts.to_dict()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +56,12 @@ class Checkpoint:
     size_bytes: int
     bundled: bool = False
     """Shipped with the program."""
+    facts: ModelFacts = field(default_factory=ModelFacts, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form; says nothing of where the file is."""
-        return {
-            "name": self.name,
-            "kind": "checkpoint",
-            "family": self.family,
-            "layout": self.layout,
-            "size_mb": round(self.size_bytes / 1e6, 1),
-            "bundled": self.bundled,
-        }
+        known = {"kind": "checkpoint", "family": self.family, "layout": self.layout}
+        return _plain(self) | self.facts.to_dict() | known
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +71,18 @@ class Lora:
     name: str
     path: Path
     size_bytes: int
+    family: Family = "unknown"
+    bundled: bool = False
+    """Shipped with the program."""
+    facts: ModelFacts = field(default_factory=ModelFacts, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form; says nothing of where the file is."""
-        return {"name": self.name, "kind": "lora", "size_mb": round(self.size_bytes / 1e6, 1)}
+        return _plain(self) | self.facts.to_dict() | {"kind": "lora", "family": self.family}
+
+
+def _plain(file: ModelFile | Checkpoint | Lora) -> dict[str, Any]:
+    return {"name": file.name, "size_mb": round(file.size_bytes / 1e6, 1), "bundled": file.bundled}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +105,29 @@ class Model:
         """As people write it: `checkpoint+lora:0.8`."""
         parts = [self.checkpoint.name, *(f"{w.lora.name}:{w.weight:g}" for w in self.loras)]
         return "+".join(parts)
+
+    @property
+    def problem(self) -> str:
+        """Why this cannot be drawn with, as far as the files tell; empty when they do not."""
+        base = self.checkpoint
+        if base.facts.problem:
+            return base.facts.problem
+        for lora in (weighted.lora for weighted in self.loras):
+            if lora.facts.problem:
+                return lora.facts.problem
+            if not fits(lora.family, base.family):
+                return (
+                    f"The LoRA {lora.name} was made for {FAMILY_NAMES[lora.family]} and {base.name} is "
+                    f"{FAMILY_NAMES[base.family]}. Choose a LoRA made for {FAMILY_NAMES[base.family]}."
+                )
+        return ""
+
+
+def fits(lora: Family, checkpoint: Family) -> bool:
+    """Whether a LoRA of one family can work on a checkpoint of another; unknown ones may."""
+    # Chroma grew out of Flux.1 and kept the layers that LoRAs are made for.
+    related = ("flux", "chroma")
+    return lora == checkpoint or "unknown" in (lora, checkpoint) or (lora, checkpoint) == related
 
 
 # What is asked of it
@@ -152,9 +201,14 @@ class Recipe:
     difficulty: str
     cell: str
     """Key of the cell this picture fills."""
+    clip_skip: int = 1
+    long_prompts: bool = False
+    weighting: bool = False
     batch_size: int = 1
     precision: str = ""
     device: str = ""
+    placement: str = ""
+    """How the model was fitted into memory, and what else has a part in the picture."""
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

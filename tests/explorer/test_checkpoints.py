@@ -1,153 +1,80 @@
-import json
-import struct
+import hashlib
 from pathlib import Path
 
 import pytest
 
-from explorer.checkpoints import (
-    ModelLibrary,
-    content_hash,
-    native_size,
-    read_checkpoint,
-    read_header,
-    scan_checkpoints,
-    single_file_family,
-)
-from explorer.errors import InvalidRequest, UnknownName
-from tests.fakes import PROJECT, build_tiny_lora, copy_checkpoint
+from explorer.checkpoints import content_hash, native_size, read_checkpoint, read_lora
+from explorer.errors import InvalidRequest
+from explorer.facts import ModelFacts
+from explorer.types import Checkpoint
+from tests.fakes import PROJECT, copy_checkpoint
+from tests.model_files import FLUX, SD15, SD15_LORA, SDXL, write_model
 
-SD15_KEYS = {
-    "model.diffusion_model.input_blocks.0.0.weight",
-    "cond_stage_model.transformer.text_model.final_layer_norm.weight",
-}
+BASE = PROJECT / "assets" / "models" / "shapes-base"
 
 
-def safetensors(path: Path, names: set[str]) -> Path:
-    header = {
-        n: {"dtype": "F32", "shape": [1], "data_offsets": [4 * i, 4 * i + 4]} for i, n in enumerate(names)
-    }
-    text = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text + bytes(4 * len(names)))
-    return path
+def test_a_folder_and_a_file(tmp_path: Path) -> None:
+    folder = read_checkpoint(BASE)
+    assert (folder.name, folder.family, folder.layout) == ("shapes-base", "sd15", "diffusers")
+    file = read_checkpoint(write_model(tmp_path / "mine.safetensors", SDXL))
+    assert (file.name, file.family, file.layout) == ("mine", "sdxl", "single_file")
+    assert file.size_bytes == (tmp_path / "mine.safetensors").stat().st_size
+    alone = read_checkpoint(write_model(tmp_path / "flux.safetensors", FLUX))
+    assert (alone.family, alone.layout) == ("flux", "transformer_only")
+    assert alone.facts.missing_names == ("CLIP-L text encoder", "T5-XXL text encoder", "VAE")
 
 
-def library(folder: Path, loras: Path | None = None) -> ModelLibrary:
-    return ModelLibrary((folder,), (loras or folder / "none",), PROJECT / "assets" / "models")
-
-
-def test_the_bundled_checkpoints_are_found() -> None:
-    found = {c.name: c for c in library(Path("nowhere")).checkpoints()}
-    assert {"shapes-base", "shapes-early"} <= set(found)
-    assert found["shapes-base"].bundled
-    assert found["shapes-base"].family == "sd15"
-    assert native_size(found["shapes-base"]) == (128, 128)
-
-
-def test_scanning_reads_folders_and_files_and_passes_over_the_rest(tiny_models: Path, tmp_path: Path) -> None:
-    copy_checkpoint(tiny_models / "tiny-a", tmp_path / "nested" / "deep" / "mine")
-    safetensors(tmp_path / "single.safetensors", SD15_KEYS)
-    safetensors(tmp_path / "lora.safetensors", {"lora_unet_x.lora_down.weight"})
-    (tmp_path / "notes.txt").write_text("hello")
-    (tmp_path / "pickled.ckpt").write_bytes(b"\x80\x02")
-    (tmp_path / "broken.safetensors").write_bytes(b"not a model")
-    found = {c.name: c.layout for c in scan_checkpoints(tmp_path)}
-    assert found == {"mine": "diffusers", "single": "single_file"}
-
-
-def test_two_checkpoints_of_one_name_get_names_of_their_own(tiny_models: Path, tmp_path: Path) -> None:
-    copy_checkpoint(tiny_models / "tiny-a", tmp_path / "x" / "same")
-    copy_checkpoint(tiny_models / "tiny-b", tmp_path / "y" / "same")
-    assert [c.name for c in library(tmp_path).checkpoints()][:2] == ["same", "same (2)"]
-
-
-def test_a_reference_with_loras(tiny_models: Path, tmp_path: Path) -> None:
-    build_tiny_lora(tiny_models / "tiny-a", tmp_path / "style.safetensors")
-    models = library(tiny_models, tmp_path)
-    model = models.resolve("tiny-a+style:0.5+style")
-    assert [(w.lora.name, w.weight) for w in model.loras] == [("style", 0.5), ("style", 1.0)]
-    assert model.name == "tiny-a+style:0.5+style:1"
-    assert models.resolve(str(tiny_models / "tiny-b")).name == "tiny-b"
-
-
-@pytest.mark.parametrize(
-    ("reference", "message"),
-    [
-        ("tiny-c", r"Unknown model 'tiny-c'\. Did you mean tiny-a or tiny-b\?"),
-        ("TINY-A", r"Did you mean tiny-a"),
-        ("tiny-a+nothing:1", "Unknown LoRA 'nothing'. There is no LoRA yet."),
-        ("tiny-a+nothing:strong", "'strong' is not a number"),
-        ("tiny-a+nothing:99", "out of range"),
-        ("./nowhere", "There is no model at ./nowhere"),
-        ("", "Unknown model ''"),
-    ],
-)
-def test_unknown_references_say_what_is_near(tiny_models: Path, reference: str, message: str) -> None:
-    with pytest.raises(InvalidRequest, match=message):
-        library(tiny_models).resolve(reference)
-
-
-def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+def test_a_path_that_holds_no_checkpoint_says_what_it_is(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="is not a model: a diffusers folder"):
         read_checkpoint(tmp_path)
-    (tmp_path / "model_index.json").write_text("[1, 2]")
-    with pytest.raises(InvalidRequest, match="is not a model"):
-        read_checkpoint(tmp_path)
-
-
-def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="There is no model at"):
+        read_checkpoint(tmp_path / "gone.safetensors")
+    with pytest.raises(InvalidRequest, match=r"style\.safetensors is a LoRA, not a checkpoint"):
+        read_checkpoint(write_model(tmp_path / "style.safetensors", SD15_LORA))
+    with pytest.raises(InvalidRequest, match=r"base\.safetensors is a checkpoint, not a LoRA"):
+        read_lora(write_model(tmp_path / "base.safetensors", SD15))
     (tmp_path / "model.ckpt").write_bytes(b"\x80\x02")
     with pytest.raises(InvalidRequest, match="can run code"):
         read_checkpoint(tmp_path / "model.ckpt")
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(InvalidRequest, match="is not a model this program can read"):
+        read_checkpoint(tmp_path / "notes.txt")
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"short",
-        struct.pack("<Q", 2**62) + b"{}",
-        struct.pack("<Q", 4) + b"nope",
-        struct.pack("<Q", 2) + b"[]",
-        struct.pack("<Q", 9) + b'{"a": {}}',
-        struct.pack("<Q", 2) + b"{}trailing",
-        b"\x80\x02}q\x00." * 20,
-        b"<!DOCTYPE html><html>log in</html>",
-    ],
-)
-def test_damaged_files_are_refused(tmp_path: Path, data: bytes) -> None:
-    (tmp_path / "x.safetensors").write_bytes(data)
-    with pytest.raises(InvalidRequest, match=r"x\.safetensors is damaged or no \.safetensors file"):
-        read_header(tmp_path / "x.safetensors")
+def test_a_lora_by_its_path(tmp_path: Path) -> None:
+    lora = read_lora(write_model(tmp_path / "style.safetensors", SD15_LORA))
+    assert (lora.name, lora.family, lora.facts.rank) == ("style", "sd15", 8)
+    assert lora.to_dict()["lora_kind"] == "lora"
 
 
-def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
-    path = safetensors(tmp_path / "x.safetensors", SD15_KEYS)
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InvalidRequest, match="damaged"):
-        read_checkpoint(path)
+def test_the_native_size(tmp_path: Path) -> None:
+    assert native_size(read_checkpoint(BASE)) == (128, 128)
+    assert native_size(read_checkpoint(write_model(tmp_path / "a.safetensors", SD15))) == (512, 512)
+    assert native_size(read_checkpoint(write_model(tmp_path / "b.safetensors", SDXL))) == (1024, 1024)
+    told = {"modelspec.resolution": "128x192"}
+    path = write_model(tmp_path / "c.safetensors", SD15, metadata=told)
+    assert native_size(read_checkpoint(path)) == (128, 192)
+    unknown = Checkpoint("x", tmp_path, "unknown", "single_file", 1)
+    assert native_size(unknown) == (512, 512)
 
 
-def test_families_by_tensor_names() -> None:
-    sdxl = {"model.diffusion_model.input_blocks.0.0.weight", "conditioner.embedders.1.model.ln_final.weight"}
-    assert single_file_family(SD15_KEYS) == "sd15"
-    assert single_file_family(sdxl) == "sdxl"
-    assert single_file_family({"lora_unet_x.lora_down.weight"}) == "unknown"
-
-
-def test_the_hash_follows_contents_not_names(tiny_models: Path, tmp_path: Path) -> None:
-    import hashlib
-
+def test_the_hash_follows_contents_not_names(tmp_path: Path) -> None:
     def file_hash(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    copy = copy_checkpoint(tiny_models / "tiny-a", tmp_path / "renamed")
-    original = content_hash(read_checkpoint(tiny_models / "tiny-a"), file_hash)
+    copy = copy_checkpoint(BASE, tmp_path / "renamed")
+    original = content_hash(read_checkpoint(BASE), file_hash)
     assert content_hash(read_checkpoint(copy), file_hash) == original
-    assert content_hash(read_checkpoint(tiny_models / "tiny-b"), file_hash) != original
+    other = read_checkpoint(BASE.with_name("shapes-early"))
+    assert content_hash(other, file_hash) != original
     config = copy / "unet" / "config.json"
     config.write_text(config.read_text() + " ")
     assert content_hash(read_checkpoint(copy), file_hash) != original
 
 
-def test_unknown_name_is_an_invalid_request() -> None:
-    assert issubclass(UnknownName, InvalidRequest)
+def test_facts_do_not_make_a_checkpoint_another_one() -> None:
+    plain = Checkpoint("x", Path("x"), "sd15", "single_file", 1)
+    known = Checkpoint("x", Path("x"), "sd15", "single_file", 1, facts=ModelFacts(title="X"))
+    assert plain == known
+    assert hash(plain) == hash(known)
+    assert hash(known.facts)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -41,6 +42,25 @@ def test_the_migrations_lead_to_the_tables_of_a_new_index(tmp_path: Path) -> Non
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
     open_database(tmp_path / "new.db")[0].dispose()
     assert set(tables(tmp_path / "old.db")) == set(tables(tmp_path / "new.db"))
+
+
+def test_an_index_of_the_first_version_is_brought_forward_and_keeps_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "explorer.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(PROJECT / "explorer" / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        row = {"path": "x", "size_bytes": 1, "mtime_ns": 1, "sha256": "y"}
+        connection.execute(sa.insert(schema.file_hashes).values(row))
+        assert not sa.inspect(connection).has_table("model_files")
+    engine.dispose()
+    engine, aside = open_database(path)
+    assert aside is None
+    with reader(engine).connect() as connection:
+        assert sa.inspect(connection).has_table("model_files")
+        assert connection.execute(sa.select(schema.file_hashes.c.sha256)).scalar() == "y"
 
 
 def test_an_index_is_in_wal_mode_and_reads_do_not_wait_for_a_writer(tmp_path: Path) -> None:

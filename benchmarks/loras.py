@@ -1,0 +1,138 @@
+"""LoRAs: switching a weight against loading the base again; a plan of eight against bare drawing.
+
+python -m benchmarks.loras plan|by-hand     one side of the plan; prints seconds
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.measure import Comparison, alternate, seconds
+from explorer import Explorer, GenerateRequest, Sampling, Settings
+from explorer.types import Model
+
+LORAS, SEEDS, STEPS, GUIDANCE = 8, 4, 20, 1.5
+PROMPTS = tuple(f"a {color} circle on a white background" for color in ("red", "green", "blue", "yellow"))
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def switching() -> Comparison:
+    """Seconds of a new LoRA weight over those of loading the checkpoint."""
+    with _explorer() as (explorer, names):
+        weights = tuple(f"{names[0]}:{weight}" for weight in (0.5, 1.0))
+        models = list(explorer.plan(_request(weights, PROMPTS[:1])).models)
+
+        def switch() -> float:
+            models.append(models.pop(0))
+            return seconds(lambda: _borrow(explorer, models[0]))
+
+        def load() -> float:
+            explorer.pipelines.release()
+            return seconds(lambda: _borrow(explorer, replace(models[0], loras=())))
+
+        # Each load leaves the LoRA unloaded: load it again before the next switch is timed.
+        def switch_warm() -> float:
+            _borrow(explorer, models[0])
+            return switch()
+
+        ours, other = alternate(switch_warm, load, rounds=5)
+    return Comparison("another LoRA weight, against loading the base", ours, other, bound=0.05)
+
+
+def plan_of_eight() -> Comparison:
+    """Wall time of a plan of eight LoRAs over the sum of the bare drawing times."""
+    ours, other = alternate(lambda: _side("plan"), lambda: _side("by-hand"), rounds=3)
+    return Comparison("8 LoRAs on one base, against bare drawing", ours, other, bound=1.15)
+
+
+def _side(name: str) -> float:
+    line = [sys.executable, "-m", "benchmarks.loras", name]
+    return float(subprocess.run(line, check=True, capture_output=True, text=True, cwd=PROJECT).stdout)
+
+
+def _borrow(explorer: Explorer, model: Model) -> None:
+    with explorer.pipelines.borrow(model):
+        pass
+
+
+def _request(models: tuple[str, ...], prompts: tuple[str, ...]) -> GenerateRequest:
+    sampling = Sampling(sampler="DDIM", steps=STEPS, guidance=GUIDANCE)
+    return GenerateRequest(models=models, prompts=prompts, seeds=SEEDS, sampling=sampling, batch_size=SEEDS)
+
+
+@contextmanager
+def _explorer() -> Iterator[tuple[Explorer, list[str]]]:
+    """An Explorer with eight LoRAs for shapes-base, and the models' names."""
+    with tempfile.TemporaryDirectory() as root:
+        settings = Settings(root=Path(root), device="cpu", offline=True)
+        _write_loras(settings)
+        explorer = Explorer(settings)
+        yield explorer, [f"shapes-base+style{number}" for number in range(LORAS)]
+        explorer.close()
+
+
+def _write_loras(settings: Settings) -> None:
+    import torch
+    from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+    from peft import LoraConfig, get_peft_model_state_dict
+
+    base = settings.assets / "models" / "shapes-base"
+    unet = UNet2DConditionModel.from_pretrained(base, subfolder="unet")
+    unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
+    layers = get_peft_model_state_dict(unet)
+    settings.loras.mkdir(parents=True, exist_ok=True)
+    for number in range(LORAS):
+        torch.manual_seed(number)
+        noise = {name: torch.randn_like(tensor) * 0.02 for name, tensor in layers.items()}
+        StableDiffusionPipeline.save_lora_weights(
+            settings.loras, unet_lora_layers=noise, weight_name=f"style{number}.safetensors"
+        )
+
+
+def plan() -> float:
+    """Seconds of our plan, after a first picture has loaded the base."""
+    with _explorer() as (explorer, names):
+        list(explorer.generate(_request(("shapes-base",), ("a pink star",))))
+        return seconds(lambda: list(explorer.generate(_request(tuple(names), PROMPTS))))
+
+
+def by_hand() -> float:
+    """Seconds that the pipeline itself draws, loading of LoRAs left out, summed over the LoRAs."""
+    import torch
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    total = 0.0
+    with tempfile.TemporaryDirectory() as root:
+        settings = Settings(root=Path(root))
+        _write_loras(settings)
+        path = settings.assets / "models" / "shapes-base"
+        pipe = StableDiffusionPipeline.from_pretrained(path, safety_checker=None, dtype=torch.float32)
+        pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+        pipe.set_progress_bar_config(disable=True)
+
+        def draw(text: str) -> None:
+            pipe(
+                text,
+                negative_prompt="",
+                num_images_per_prompt=SEEDS,
+                generator=[torch.Generator().manual_seed(seed) for seed in range(SEEDS)],
+                num_inference_steps=STEPS,
+                guidance_scale=GUIDANCE,
+                height=128,
+                width=128,
+            )
+
+        draw("a pink star")
+        for number in range(LORAS):
+            pipe.load_lora_weights(str(settings.loras), weight_name=f"style{number}.safetensors")
+            total += seconds(lambda: [draw(text) for text in PROMPTS])
+            pipe.unload_lora_weights()
+    return total
+
+
+if __name__ == "__main__":
+    print(plan() if sys.argv[1] == "plan" else by_hand())
