@@ -29,7 +29,8 @@ class OneLineParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    from explorer.requests import SamplerName, Sampling
+    from explorer.requests import Sampling
+    from explorer.samplers import sampler_names
     from explorer.types import Tier
 
     parser = OneLineParser(prog="benchmark_app.py", description="Compare image models, with numbers.")
@@ -44,11 +45,14 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=int, default=2, help="pictures a prompt (2)")
     run.add_argument("--first-seed", type=int, default=0)
     defaults = Sampling()
-    run.add_argument("--sampler", default=defaults.sampler, help=", ".join(get_args(SamplerName)))
+    run.add_argument("--sampler", default=defaults.sampler, help=", ".join(sampler_names()))
     run.add_argument("--steps", type=int, default=defaults.steps)
     run.add_argument("--guidance", type=float, default=defaults.guidance)
     run.add_argument("--width", type=int, help="pixels (the model's own size)")
     run.add_argument("--height", type=int, help="pixels (the model's own size)")
+    run.add_argument("--clip-skip", type=int, default=1, help="as in A1111; 1 is the model's own layer")
+    run.add_argument("--long-prompts", action="store_true", help="read prompts past 77 tokens")
+    run.add_argument("--weighting", action="store_true", help="read (a red hat:1.3) and hat++ as weights")
     run.add_argument("--negative", default="", help="negative prompt")
     run.add_argument("--batch-size", type=int, help="pictures drawn together (the device decides)")
 
@@ -64,6 +68,16 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--output", type=Path, required=True, metavar="FILE")
     export.add_argument("--table", choices=("leaderboard", "scores"), default="leaderboard")
     export.add_argument("--run", default="", help="id of the run (the latest)")
+
+    fetch = commands.add_parser("fetch", help="get a model from Hugging Face or Civitai")
+    fetch.add_argument(
+        "source", help="hf:owner/name[/file], civitai:ID[@VERSION], or the address of its page"
+    )
+    fetch.add_argument(
+        "--file", action="append", default=[], metavar="NAME", help="of several; may be repeated"
+    )
+    fetch.add_argument("--variant", default="", help="preferred precision, such as fp16")
+    fetch.add_argument("--name", default="", help="what to call it here (its own name)")
 
     for name in ("models", "suites", "metrics"):
         listing = commands.add_parser(name, help=f"list the {name}")
@@ -118,6 +132,7 @@ def _dispatch(options: argparse.Namespace) -> int:
             "run": cli.run,
             "analyze": cli.analyze,
             "export": cli.export,
+            "fetch": cli.fetch,
             "models": cli.list_models,
             "suites": cli.list_suites,
             "metrics": cli.list_metrics,

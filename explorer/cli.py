@@ -5,6 +5,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from rich.text import Text
 from explorer import analysis
 from explorer.api import Explorer
 from explorer.errors import InvalidRequest, StorageError
-from explorer.events import Event, Failed, ImageDone, Notice, Progress, time_left
+from explorer.events import Event, Failed, ImageDone, ModelDone, Notice, Progress, time_left
 from explorer.reports import Results, place_image
-from explorer.requests import AnalyzeRequest, GenerateRequest, Sampling
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, Sampling
 from explorer.storage import write_whole
 from explorer.types import Image, LeaderboardRow
 
@@ -31,6 +32,9 @@ class Watcher:
 
     console: Console = field(default_factory=lambda: Console(stderr=True))
     failed: list[Failed] = field(default_factory=list)
+    models: list[ModelDone] = field(default_factory=list)
+    unit: str = ""
+    """What is counted, when it is no pictures or scores."""
 
     def follow(self, title: str, events: Iterator[Event]) -> Iterator[Image]:
         """Show a bar with time left while the events come; yields each whole picture."""
@@ -38,6 +42,7 @@ class Watcher:
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
+            *((progress.TextColumn(self.unit),) if self.unit else ()),
             progress.TimeElapsedColumn(),
             progress.TextColumn("{task.fields[left]}"),
         )
@@ -45,10 +50,13 @@ class Watcher:
             task = bar.add_task(title, total=None, left="")
             for event in events:
                 if isinstance(event, Progress):
-                    left = time_left(event.seconds_left)
-                    bar.update(task, completed=event.done, total=event.total, left=left)
+                    said = (event.message if self.unit else "", time_left(event.seconds_left))
+                    left = ", ".join(filter(None, said))
+                    bar.update(task, completed=event.done, total=event.total or None, left=left)
                 elif isinstance(event, Failed):
                     self.failed.append(event)
+                elif isinstance(event, ModelDone):
+                    self.models.append(event)
                 elif isinstance(event, Notice):
                     self.console.print(Text(f"Note: {event.text}", style="yellow"))
                 elif isinstance(event, ImageDone):
@@ -69,6 +77,9 @@ def run(explorer: Explorer, arguments: Namespace) -> int:
         guidance=arguments.guidance,
         width=arguments.width,
         height=arguments.height,
+        clip_skip=arguments.clip_skip,
+        long_prompts=arguments.long_prompts,
+        weighting=arguments.weighting,
     )
     request = GenerateRequest(
         models=tuple(arguments.models),
@@ -98,6 +109,20 @@ def analyze(explorer: Explorer, arguments: Namespace) -> int:
     return _score(explorer, request, writable(arguments.output), Watcher())
 
 
+def fetch(explorer: Explorer, arguments: Namespace) -> int:
+    """Bring a model into the workspace and print the names of what is there now."""
+    request = FetchRequest(arguments.source, tuple(arguments.file), arguments.variant, arguments.name)
+    events = explorer.fetch(request)
+    # Looked up and chosen: what is wrong with the request is told before a bar is drawn.
+    found = [next(events), next(events)]
+    watcher = Watcher(unit="MB")
+    for _ in watcher.follow("Fetching", chain(found, events)):
+        pass
+    for model in watcher.models:
+        print(f"{model.kind} {model.name}")
+    return OK
+
+
 def export(explorer: Explorer, arguments: Namespace) -> int:
     """Write the results of a run to one file."""
     path = explorer.export(arguments.format, arguments.output, arguments.run, arguments.table)
@@ -106,10 +131,10 @@ def export(explorer: Explorer, arguments: Namespace) -> int:
 
 
 def list_models(explorer: Explorer, arguments: Namespace) -> int:
-    """Print the checkpoints and LoRAs found."""
-    rows = [model.to_dict() for model in explorer.models()]
-    rows += [lora.to_dict() for lora in explorer.loras()]
-    return _print_list(rows, ("name", "kind", "family", "layout", "size_mb"), arguments.json)
+    """Print every model file found, of all kinds, and why some cannot be used."""
+    rows = [file.to_dict() for file in explorer.library.files()]
+    columns = ("name", "kind", "family", "variant", "precision", "size_mb", "problem")
+    return _print_list(rows, columns, arguments.json)
 
 
 def list_suites(explorer: Explorer, arguments: Namespace) -> int:

@@ -5,6 +5,8 @@ ExplorerError                 anything a person can act on; shown without a trac
 │   ├── UnknownName           no such model, suite, sampler, metric ...; names near matches
 │   └── SuiteError            a suite file is wrong; names the file and the line
 ├── ModelError                a model cannot be loaded or drew nothing usable
+├── DownloadError             a model was not fetched; what arrived is kept where it can be used
+│   └── AccessRefused         the site wants to know who asks: a token, terms, early access
 ├── StorageError              the workspace cannot be read or written
 │   └── DiskFull              no space left; what was finished is safe
 └── Cancelled                 the person stopped the work; not a failure
@@ -52,6 +54,14 @@ class SuiteError(InvalidRequest):
 
 class ModelError(ExplorerError):
     """A model that cannot be loaded, or whose pictures are unusable."""
+
+
+class DownloadError(ExplorerError):
+    """A model that was not fetched."""
+
+
+class AccessRefused(DownloadError):
+    """A site that gives a model only to some people; a token may help."""
 
 
 class StorageError(ExplorerError):

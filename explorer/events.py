@@ -45,13 +45,24 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelDone:
+    """A model was fetched and is whole in the workspace."""
+
+    name: str
+    kind: str
+    """checkpoint or lora, by what is inside."""
+    new: bool
+    """False when it had been there already."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something worth knowing that is no failure, such as a prompt cut short."""
 
     text: str
 
 
-Event = Progress | ImageDone | Scored | Failed | Notice
+Event = Progress | ImageDone | Scored | ModelDone | Failed | Notice
 
 
 def time_left(seconds: float | None) -> str:

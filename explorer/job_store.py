@@ -11,10 +11,15 @@ from explorer import schema
 from explorer.database import reader
 from explorer.errors import UnknownName
 from explorer.events import Failed
-from explorer.requests import AnalyzeRequest, GenerateRequest
-from explorer.types import Job
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest
+from explorer.types import Job, JobKind
 
-Request = GenerateRequest | AnalyzeRequest
+Request = GenerateRequest | AnalyzeRequest | FetchRequest
+REQUESTS: dict[JobKind, type[Request]] = {
+    "generate": GenerateRequest,
+    "analyze": AnalyzeRequest,
+    "fetch": FetchRequest,
+}
 _FIELDS = tuple(Job.__dataclass_fields__)
 
 
@@ -45,8 +50,7 @@ class JobStore:
     def request(self, job_id: str) -> Request:
         """What the job was asked to do."""
         row = self._row(job_id)
-        kind = GenerateRequest if row.kind == "generate" else AnalyzeRequest
-        return kind.from_dict(row.request)
+        return REQUESTS[row.kind].from_dict(row.request)
 
     def newest(self, limit: int) -> list[Job]:
         """The latest jobs, newest first."""
@@ -126,6 +130,11 @@ class JobStore:
 def new_job_id() -> str:
     """Short, unguessable, and sorted by time for people who read the table."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def kind_of(request: Request) -> JobKind:
+    """The kind of job that a request makes."""
+    return next(kind for kind, cls in REQUESTS.items() if isinstance(request, cls))
 
 
 def _job(row: sa.Row[Any]) -> Job:

@@ -6,35 +6,25 @@ from typing import Any, Literal, Self
 
 from explorer.types import Tier
 
-SamplerName = Literal[
-    "Euler",
-    "Euler a",
-    "DPM++ 2M",
-    "DPM++ 2M Karras",
-    "DPM++ 2M SDE",
-    "DPM++ 2M SDE Karras",
-    "DDIM",
-    "DDPM",
-    "Heun",
-    "LMS",
-    "PLMS",
-    "UniPC",
-    "DEIS",
-    "LCM",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How a picture is drawn, apart from model, prompt and seed."""
 
-    sampler: SamplerName = "DPM++ 2M"
+    sampler: str = "Automatic"
+    """A name of `samplers.sampler_names`; automatic takes what suits the model's family."""
     steps: int = 20
     guidance: float = 5.0
     """Classifier-free guidance scale (CFG); 1 or less turns guidance off."""
     width: int | None = None
     """Pixels; None takes the size the model was trained for."""
     height: int | None = None
+    clip_skip: int = 1
+    """CLIP layer that prompts are read from, as in A1111: 1 is the model's own, 2 the one before."""
+    long_prompts: bool = False
+    """Read prompts past 77 tokens in pieces instead of cutting them (SD and SDXL)."""
+    weighting: bool = False
+    """Read `(a red hat:1.3)` and `hat++` as weights (SD and SDXL)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +80,29 @@ class AnalyzeRequest:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The request that `to_dict` wrote."""
         return cls(**{**data, "metrics": tuple(data.get("metrics", ()))})
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRequest:
+    """Bring a model from Hugging Face or Civitai into the workspace. Never holds a token."""
+
+    source: str
+    """`hf:owner/name[/file]`, `civitai:ID[@VERSION]`, an AIR, a page address, or a hash."""
+    files: tuple[str, ...] = ()
+    """Names as the look-up gives them; empty takes what the offer chooses."""
+    variant: str = ""
+    """Preferred precision, such as `fp16`; empty takes the usual files."""
+    name: str = ""
+    """What the model is to be called here; empty takes the site's name."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form, as stored with a job."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_dict` wrote."""
+        return cls(**{**data, "files": tuple(data.get("files", ()))})
 
 
 @dataclass(frozen=True, slots=True)
