@@ -7,12 +7,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from explorer.compute import Tell
+from explorer.drawing import LoadedModel, OutOfMemory
 from explorer.errors import Cancelled, ModelError
 from explorer.events import Failed, ImageDone, Notice, Progress
-from explorer.pipelines import LoadedModel, OutOfMemory, PipelineManager, Placement, library_versions
+from explorer.pipelines import PipelineManager, library_versions
+from explorer.placement import Placement
 from explorer.plans import Cell, Plan
 from explorer.storage import Storage
-from explorer.types import Model, Recipe
+from explorer.types import Checkpoint, Model, Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -54,6 +56,8 @@ class Generation:
     tell: Tell
     _pace: Pace = field(default_factory=Pace)
     _versions: dict[str, str] = field(default_factory=dict)
+    _together: int = 1
+    """How many pictures of the model in hand are drawn as one batch."""
 
     def run(self) -> None:
         """Draw what is missing.
@@ -72,18 +76,21 @@ class Generation:
         if not missing:
             return
         self._versions = library_versions()
-        for model, group in groupby(missing, key=lambda cell: cell.model):
+        for model, group in groupby(dearest_first(missing), key=lambda cell: cell.model):
             self._draw_model(model, list(group))
 
     def _draw_model(self, model: Model, cells: list[Cell]) -> None:
         self._stop_if_asked()
         self._progress(f"loading {model.name}")
         try:
-            with self.pipelines.borrow(model) as loaded:
-                self._notice_long_prompts(loaded, cells)
+            with self.pipelines.borrow(model, self._stop_if_asked) as loaded:
+                for text in loaded.notices([cell.recipe for cell in cells]):
+                    self.tell(Notice(text))
                 first = cells[0].recipe
-                size = self.plan.request.batch_size or self.pipelines.batch_size(first.width, first.height)
-                for batch in batches(cells, size):
+                self._together = self.plan.request.batch_size or self.pipelines.batch_size(
+                    first.width, first.height
+                )
+                for batch in batches(cells, lambda: self._together):
                     self._draw_batch(loaded, batch)
         except ModelError as error:
             self._fail(cells, error)  # a bad model fails alone; the next one goes on
@@ -99,12 +106,13 @@ class Generation:
             self._progress(message, step, steps)
 
         try:
-            pictures = loaded.draw(recipes, self.plan.request.sampling.sampler, on_step)
+            pictures = loaded.draw(recipes, recipes[0].sampler, on_step)
         except OutOfMemory as error:
             if len(batch) == 1:
                 self._fail(batch, error)
                 return
-            half = len(batch) // 2
+            # The next batches are smaller from the start: trying is half the work.
+            self._together = half = len(batch) // 2
             self._draw_batch(loaded, batch[:half])
             self._draw_batch(loaded, batch[half:])
             return
@@ -121,6 +129,7 @@ class Generation:
                 batch_size=len(recipes),
                 precision=placement.precision,
                 device=placement.device,
+                placement=str(placement),
                 versions=self._versions,
             )
             self.tell(ImageDone(self.storage.save_image(picture, placed), new=True))
@@ -132,14 +141,6 @@ class Generation:
             self.tell(Failed(cell.key, cell.label, str(error)))
         self._progress("")
 
-    def _notice_long_prompts(self, loaded: LoadedModel, cells: Sequence[Cell]) -> None:
-        texts = dict.fromkeys(cell.recipe.prompt for cell in cells)
-        cut = [text for text in texts if loaded.cut_prompt(text)]
-        if cut:
-            prompts = "1 long prompt" if len(cut) == 1 else f"{len(cut)} long prompts"
-            model = cells[0].recipe.model
-            self.tell(Notice(f"{model} reads only the beginning of {prompts}: “{cut[0][:60]}…”"))
-
     def _progress(self, message: str, step: int = 0, steps: int = 0) -> None:
         done, total = self._pace.done, len(self.plan.cells)
         left = self._pace.seconds_left(total - done)
@@ -150,9 +151,23 @@ class Generation:
             raise Cancelled("Stopped. What was finished is kept; starting again continues.")
 
 
-def batches(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
-    """Cells that differ in their seed only, at most `size` together."""
+def dearest_first(cells: Iterable[Cell]) -> list[Cell]:
+    """The same cells, all of one checkpoint together: loading it is the dearest step.
+
+    Checkpoints keep the order in which they first appear; so do the cells of each.
+    """
+    groups: dict[Checkpoint, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(cell.model.checkpoint, []).append(cell)
+    return [cell for group in groups.values() for cell in group]
+
+
+def batches(cells: Iterable[Cell], size: Callable[[], int]) -> Iterator[list[Cell]]:
+    """Cells that differ in their seed only, at most `size()` together, asked each time."""
     same = ("prompt", "negative")
     for _, group in groupby(cells, key=lambda cell: [getattr(cell.recipe, name) for name in same]):
         seeds = list(group)
-        yield from (seeds[start : start + size] for start in range(0, len(seeds), size))
+        while seeds:
+            together = size()
+            yield seeds[:together]
+            seeds = seeds[together:]

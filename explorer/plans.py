@@ -10,11 +10,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from explorer.checkpoints import ModelLibrary, content_hash, native_size
+from explorer.checkpoints import content_hash, native_size
+from explorer.conditioning import CLIP_FAMILIES
 from explorer.errors import InvalidRequest, UnknownName
-from explorer.requests import GenerateRequest, SamplerName, Sampling
+from explorer.library import ModelLibrary
+from explorer.requests import GenerateRequest, Sampling
+from explorer.samplers import AUTOMATIC, default_sampler, sampler_names
 from explorer.suites import SuiteLibrary, custom_suite
 from explorer.types import Model, Prompt, Recipe, Suite
 
@@ -89,6 +92,8 @@ class Planner:
         if request.batch_size is not None and request.batch_size < 1:
             raise InvalidRequest(f"The batch size must be 1 or more, not {request.batch_size}.")
         models = tuple(dict.fromkeys(self.models.resolve(name) for name in request.models))
+        for model in models:
+            check_fit(request.sampling, model)
         suite = self._suite(request)
         cells = count_cells(request, models, suite)
         if cells > MAX_CELLS:
@@ -135,9 +140,12 @@ class Planner:
             "model_hash": model_hash,
             "checkpoint_hash": checkpoint_hash,
             "loras": loras,
-            "sampler": sampling.sampler,
+            "sampler": sampler_of(sampling, model),
             "steps": sampling.steps,
             "guidance": float(sampling.guidance),
+            "clip_skip": sampling.clip_skip,
+            "long_prompts": sampling.long_prompts,
+            "weighting": sampling.weighting,
             "width": sampling.width or width,
             "height": sampling.height or height,
             "suite": suite.id,
@@ -155,18 +163,48 @@ def count_cells(request: GenerateRequest, models: Sequence[Model], suite: Suite)
     return len(models) * len({prompt.text for prompt in suite.prompts}) * request.seeds
 
 
+def sampler_of(sampling: Sampling, model: Model) -> str:
+    """The sampler a model is drawn with: the chosen one, or what suits its family."""
+    automatic = sampling.sampler == AUTOMATIC
+    return default_sampler(model.checkpoint.family) if automatic else sampling.sampler
+
+
+def check_fit(sampling: Sampling, model: Model) -> None:
+    """Refuse settings that a model's family has not.
+
+    Raises:
+        InvalidRequest: Says which setting, and what to choose instead.
+    """
+    name, family = model.checkpoint.name, model.checkpoint.family
+    if family == "unknown":
+        return  # loading will say why it cannot be used
+    if sampling.sampler not in sampler_names(family):
+        raise InvalidRequest(
+            f"The sampler {sampling.sampler} is not right for {name}. "
+            f"Choose {AUTOMATIC}, or one of: {', '.join(sampler_names(family)[1:])}."
+        )
+    if family not in CLIP_FAMILIES and (
+        sampling.clip_skip > 1 or sampling.long_prompts or sampling.weighting
+    ):
+        raise InvalidRequest(
+            f"Clip skip, long prompts and prompt weights work with SD 1.x, SD 2 and SDXL, not with {name}."
+        )
+
+
 def check_sampling(sampling: Sampling) -> None:
     """Refuse settings no model can draw with.
 
     Raises:
         InvalidRequest: Says which setting, and what is allowed.
     """
-    if sampling.sampler not in get_args(SamplerName):
-        raise UnknownName("sampler", sampling.sampler, get_args(SamplerName))
+    if sampling.sampler not in sampler_names():
+        raise UnknownName("sampler", sampling.sampler, sampler_names())
     if not 1 <= sampling.steps <= 1000:
         raise InvalidRequest(f"Steps must lie between 1 and 1000, not {sampling.steps}.")
     if not 0 <= sampling.guidance <= 100:
         raise InvalidRequest(f"The guidance scale must lie between 0 and 100, not {sampling.guidance:g}.")
+    if not 1 <= sampling.clip_skip <= 12:
+        raise InvalidRequest(f"Clip skip must lie between 1 and 12, not {sampling.clip_skip}.")
     low, high = SIZE_RANGE
     for name, value in (("width", sampling.width), ("height", sampling.height)):
         if value is not None and (not low <= value <= high or value % SIZE_STEP):
@@ -183,7 +221,11 @@ def digest(parts: Any) -> str:
 
 def _recipe(shared: dict[str, Any], prompt: Prompt, negative: str, seed: int) -> Recipe:
     decides = ("model_hash", "sampler", "steps", "guidance", "width", "height")
-    key = digest({name: shared[name] for name in decides} | {"p": prompt.text, "n": negative, "s": seed})
+    parts = {name: shared[name] for name in decides} | {"p": prompt.text, "n": negative, "s": seed}
+    # Only what was chosen is part of the key: pictures drawn before these settings existed stay found.
+    usual = {"clip_skip": 1, "long_prompts": False, "weighting": False}
+    parts |= {name: shared[name] for name, value in usual.items() if shared[name] != value}
+    key = digest(parts)
     return Recipe(
         prompt=prompt.text,
         negative=negative,

@@ -29,6 +29,8 @@ def parameters_text(recipe: Recipe) -> str:
         "Model hash": recipe.checkpoint_hash[:10],
         "Model": recipe.model.split("+")[0],
     }
+    if recipe.clip_skip > 1:
+        settings["Clip skip"] = recipe.clip_skip
     if recipe.loras:
         hashes = ", ".join(f"{name}: {digest[:12]}" for name, digest, _ in recipe.loras)
         settings["Lora hashes"] = f'"{hashes}"'

@@ -22,10 +22,12 @@ from explorer import (
     Progress,
     Sampling,
     Settings,
+    pipelines,
 )
-from explorer.pipelines import LoadedModel, OutOfMemory
+from explorer.drawing import LoadedModel, OutOfMemory
 from explorer.recipes import read_recipe
-from tests.fakes import copy_checkpoint, write_suite
+from explorer.types import Checkpoint
+from tests.fakes import build_tiny_lora, copy_checkpoint, write_suite
 
 REQUEST = GenerateRequest(
     models=("tiny-a", "tiny-b"), suite="tiny", seeds=2, sampling=Sampling(sampler="DDIM", steps=2)
@@ -46,7 +48,9 @@ def test_every_cell_gets_its_picture_with_its_recipe_inside(explorer: Explorer) 
         assert inside.cell == cell.key
         assert (inside.device, inside.precision, inside.batch_size) == ("cpu", "float32", 2)
         assert {"torch", "diffusers", "transformers", "peft"} <= set(inside.versions)
-        assert replace(inside, device="", precision="", versions={}, batch_size=1) == cell.recipe
+        assert inside.placement == "full"
+        bare = replace(inside, device="", precision="", placement="", versions={}, batch_size=1)
+        assert bare == cell.recipe
     assert [run.images for run in explorer.runs()] == [8]
 
 
@@ -142,8 +146,41 @@ def test_out_of_memory_halves_the_batch(explorer: Explorer, monkeypatch: pytest.
 
     monkeypatch.setattr(LoadedModel, "draw", small_only)
     events = list(explorer.generate(replace(REQUEST, models=("tiny-a",), seeds=4)))
-    assert sizes == [4, 2, 1, 1, 2, 1, 1] * 2
+    # What does not fit is not tried again: the second prompt begins with single pictures.
+    assert sizes == [4, 2, 1, 1, 2, 1, 1] + [1] * 4
     assert Counter(i.recipe.seed for i in images(events, new=True)) == dict.fromkeys(range(4), 2)
+
+
+def test_each_checkpoint_is_loaded_once_however_the_models_are_ordered(
+    explorer: Explorer, settings: Settings, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = []
+    load = pipelines.load_pipeline
+
+    def counted(checkpoint: Checkpoint, *more: object) -> object:
+        loads.append(checkpoint.name)
+        return load(checkpoint, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipelines, "load_pipeline", counted)
+    copy_checkpoint(tiny_models / "tiny-b", settings.checkpoints / "tiny-c")
+    config = settings.checkpoints / "tiny-c" / "scheduler" / "scheduler_config.json"
+    config.write_text(config.read_text().replace('"steps_offset": 1', '"steps_offset": 0'))
+    for name, strength in (("one", 1.0), ("two", 2.0), ("three", 3.0)):
+        build_tiny_lora(tiny_models / "tiny-a", settings.loras / f"{name}.safetensors", strength)
+    loras = ("", "+one", "+two:0.5", "+one+three")
+    # Worst order: every model is of another checkpoint than the one before.
+    models = tuple(f"tiny-{letter}{lora}" for lora in loras for letter in "abc")
+    request = replace(
+        REQUEST,
+        models=models,
+        suite="",
+        prompts=tuple(f"{number} red circles" for number in range(5)),
+        seeds=1,
+        sampling=Sampling(sampler="DDIM", steps=1),
+    )
+    events = list(explorer.generate(request))
+    assert len(images(events, new=True)) == 3 * 4 * 5
+    assert loads == ["tiny-a", "tiny-b", "tiny-c"]
 
 
 def test_out_of_memory_with_one_picture_fails_that_cell(

@@ -8,15 +8,18 @@ from PIL import Image as Pillow
 
 from explorer.checkpoints import read_checkpoint
 from explorer.errors import Cancelled, ModelError
+from explorer.families import family_of_pipeline
+from explorer.loading import Sources
 from explorer.pipelines import PipelineManager, library_versions
-from explorer.types import Lora, Model, Recipe, WeightedLora
+from explorer.placement import Wishes
+from explorer.types import Checkpoint, Lora, Model, Recipe, WeightedLora
 from tests.explorer.test_recipes import make_recipe
-from tests.fakes import build_tiny_lora, copy_checkpoint
+from tests.fakes import PROJECT, build_tiny_lora, copy_checkpoint
 
 
 @pytest.fixture
 def manager() -> PipelineManager:
-    return PipelineManager("cpu", offline=True)
+    return PipelineManager(Wishes("cpu"), Sources(PROJECT / "assets" / "configs"))
 
 
 def model(folder: Path, *loras: WeightedLora) -> Model:
@@ -186,14 +189,23 @@ def test_a_model_that_gives_nan_is_told(manager: PipelineManager, tiny_models: P
             loaded.draw(recipes([1]), "DDIM", lambda step, steps: None)
 
 
+@pytest.mark.parametrize(
+    ("class_name", "message"),
+    [
+        ("KolorsPipeline", "other is of a model family this program cannot draw with yet"),
+        ("FluxPipeline", "other cannot be loaded: Its model_index.json names no transformer"),
+    ],
+)
 def test_other_families_are_refused_by_name(
-    manager: PipelineManager, tiny_models: Path, tmp_path: Path
+    manager: PipelineManager, tiny_models: Path, tmp_path: Path, class_name: str, message: str
 ) -> None:
-    folder = copy_checkpoint(tiny_models / "tiny-a", tmp_path / "flux")
+    folder = copy_checkpoint(tiny_models / "tiny-a", tmp_path / "other")
     index = json.loads((folder / "model_index.json").read_text())
-    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": "FluxPipeline"}))
-    with pytest.raises(ModelError, match="flux is of a model family this program cannot draw with yet"):
-        draw(manager, model(folder), [1])
+    (folder / "model_index.json").write_text(json.dumps(index | {"_class_name": class_name}))
+    family = family_of_pipeline(class_name)
+    checkpoint = Checkpoint("other", folder, family, "diffusers", 1)
+    with pytest.raises(ModelError, match=message):
+        draw(manager, Model(checkpoint), [1])
 
 
 def test_a_long_prompt_is_counted(manager: PipelineManager, tiny_models: Path) -> None:
