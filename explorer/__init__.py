@@ -10,8 +10,10 @@ _install_torchvision_shim()
 
 from explorer.api import Explorer
 from explorer.errors import (
+    AccessRefused,
     Cancelled,
     DiskFull,
+    DownloadError,
     ExplorerError,
     InvalidRequest,
     ModelError,
@@ -19,8 +21,8 @@ from explorer.errors import (
     SuiteError,
     UnknownName,
 )
-from explorer.events import Event, Failed, ImageDone, Notice, Progress, Scored
-from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
+from explorer.events import Event, Failed, ImageDone, ModelDone, Notice, Progress, Scored
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, Sampling
 from explorer.settings import Settings
 from explorer.types import (
     Checkpoint,
@@ -30,6 +32,8 @@ from explorer.types import (
     LeaderboardRow,
     Lora,
     Model,
+    ModelFacts,
+    ModelFile,
     Prompt,
     Recipe,
     Run,
@@ -39,14 +43,17 @@ from explorer.types import (
 )
 
 __all__ = [
+    "AccessRefused",
     "AnalyzeRequest",
     "Cancelled",
     "Checkpoint",
     "DiskFull",
+    "DownloadError",
     "Event",
     "Explorer",
     "ExplorerError",
     "Failed",
+    "FetchRequest",
     "GenerateRequest",
     "Image",
     "ImageDone",
@@ -57,7 +64,10 @@ __all__ = [
     "LeaderboardRow",
     "Lora",
     "Model",
+    "ModelDone",
     "ModelError",
+    "ModelFacts",
+    "ModelFile",
     "Notice",
     "Progress",
     "Prompt",

@@ -7,26 +7,47 @@ made in `benchmark_app.py` and passed down.
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from pydantic import SecretStr
+
 import metrics
 from explorer import analysis, jobs, statistics
-from explorer.checkpoints import ModelLibrary, looks_like_path, native_size
+from explorer.checkpoints import native_size, read_checkpoint
 from explorer.compute import ComputeThread, Tell
+from explorer.downloads import Fetcher, FetchOptions
 from explorer.errors import InvalidRequest
 from explorer.events import Event, Failed, Progress
 from explorer.generation import Generation
-from explorer.job_store import Request, new_job_id
+from explorer.hashing import HashThread
+from explorer.job_store import Request, kind_of, new_job_id
+from explorer.library import ModelLibrary
+from explorer.loading import Sources
 from explorer.pipelines import PipelineManager
+from explorer.placement import Wishes
 from explorer.plans import Plan, Planner, count_cells
 from explorer.recipes import parameters_text
+from explorer.references import looks_like_path
 from explorer.reports import Results
-from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery
+from explorer.samplers import sampler_names
 from explorer.settings import Settings
 from explorer.storage import RunRecord, Storage, write_whole
 from explorer.suites import SuiteLibrary
-from explorer.types import Checkpoint, Image, ImagePage, Job, LeaderboardRow, Lora, Run, ScoreRow, Suite
+from explorer.types import (
+    Checkpoint,
+    Family,
+    Image,
+    ImagePage,
+    Job,
+    LeaderboardRow,
+    Lora,
+    Run,
+    ScoreRow,
+    Suite,
+)
 
 
 class Explorer:
@@ -40,22 +61,28 @@ class Explorer:
         """
         self.settings = settings
         self.storage = Storage(settings.images, settings.thumbnails, settings.database)
-        self.pipelines = PipelineManager(settings.device, settings.precision, settings.offline)
-        self._compute = ComputeThread()
-        self._models = ModelLibrary(
-            checkpoint_folders=(settings.checkpoints, *settings.model_folders),
-            lora_folders=(settings.loras,),
-            bundled=settings.assets / "models",
+        self.pipelines = PipelineManager(
+            Wishes(settings.device, settings.precision, settings.compile, settings.attention),
+            Sources(settings.assets / "configs", self._part_folders),
         )
+        self._compute = ComputeThread()
+        self.fetcher = Fetcher(FetchOptions.from_settings(settings))
+        self._fetching = ComputeThread()  # needs no torch, and must not wait for those who do
+        self._tokens: dict[str, SecretStr] = {}
+        folders = (settings.root / "models", *settings.model_folders)
+        self.library = ModelLibrary(folders, settings.assets, self.storage.models)
+        self._hashing = HashThread(self.library.weight_files, self.storage.models)
         self._suites = SuiteLibrary(settings.prompts, settings.suites)
-        self._planner = Planner(self._models, self._suites, self.storage.file_hash)
+        self._planner = Planner(self.library, self._suites, self.storage.file_hash)
         lock = settings.root / "worker.lock"
         self._worker = jobs.Worker(self.storage.jobs, self._execute, lock)
 
     def close(self) -> None:
         """Stop the worker within one step, free the model, and release the database."""
         self._worker.stop()
+        self._hashing.stop()
         self._compute.close()
+        self._fetching.close()
         self.pipelines.release()
         self.storage.close()
 
@@ -63,11 +90,15 @@ class Explorer:
 
     def models(self) -> list[Checkpoint]:
         """Every checkpoint found: the person's and the bundled ones."""
-        return self._models.checkpoints()
+        return self.library.checkpoints()
 
     def loras(self) -> list[Lora]:
         """Every LoRA found."""
-        return self._models.loras()
+        return self.library.loras()
+
+    def samplers(self) -> list[str]:
+        """The samplers that can be chosen."""
+        return sampler_names()
 
     def suites(self) -> list[Suite]:
         """Every prompt suite that can be read."""
@@ -83,7 +114,7 @@ class Explorer:
 
     def native_size(self, model: str) -> tuple[int, int]:
         """Width and height in pixels that a model was trained for."""
-        return native_size(self._models.resolve(model).checkpoint)
+        return native_size(self.library.resolve(model).checkpoint)
 
     def plan(self, request: GenerateRequest) -> Plan:
         """Spell a request out as cells, or raise saying what to change."""
@@ -128,34 +159,48 @@ class Explorer:
 
         yield from self._compute.follow(work, abandoned)
 
+    def fetch(
+        self, request: FetchRequest, cancel: threading.Event | None = None, token: SecretStr | None = None
+    ) -> Iterator[Event]:
+        """Bring a model into the workspace; raises as `Fetcher.fetch` does."""
+        abandoned = threading.Event()
+        stop = _either(cancel, abandoned)
+        fetch = partial(self.fetcher.fetch, request, stop, token=token)
+        yield from self._fetching.follow(fetch, abandoned)
+
     # work that outlives the page
 
     def start_worker(self) -> None:
         """Begin to work on the queue; jobs that a crash interrupted continue."""
         self._worker.start()
+        self._hashing.start()
 
-    def submit(self, request: Request, after: str | None = None) -> Job:
+    def submit(self, request: Request, after: str | None = None, token: SecretStr | None = None) -> Job:
         """Put work into the queue and return at once.
 
         Args:
             request: What to do. Models and suites are taken by name only: paths work on
                 the command line, where the person owns the disk anyway.
             after: Id of a job to wait for. An analysis without a run scores that job's run.
+            token: For fetching; kept in memory only, and until the job has ended.
 
         Raises:
             InvalidRequest: It cannot be done; says what to change.
         """
+        request = self.fetcher.without_secrets(request) if isinstance(request, FetchRequest) else request
         title, total = self._check_submission(request)
         job = Job(
             id=new_job_id(),
-            kind="generate" if isinstance(request, GenerateRequest) else "analyze",
+            kind=kind_of(request),
             state="queued",
             title=title,
-            run="" if isinstance(request, GenerateRequest) else request.run,
+            run=request.run if isinstance(request, AnalyzeRequest) else "",
             created=datetime.now(UTC).isoformat(),
             after=self.job(after).id if after else None,
             total=total,
         )
+        if token is not None:
+            self._tokens[job.id] = token
         self.storage.jobs.add(job, request)
         self._worker.wake()
         return job
@@ -274,6 +319,8 @@ class Explorer:
             plan = self.plan(request)
             self.storage.jobs.update(job.id, run=plan.run)
             yield from self._draw(plan, cancel)
+        elif isinstance(request, FetchRequest):
+            yield from self.fetch(request, cancel, self._tokens.pop(job.id, None))
         else:
             run = request.run or (self.job(job.after).run if job.after else "")
             run = self._run_id(run)
@@ -291,6 +338,12 @@ class Explorer:
 
         yield from self._compute.follow(work, abandoned)
 
+    def _part_folders(self, family: Family) -> list[Path]:
+        """Folders that other checkpoints of the family may take missing parts from."""
+        chosen = (read_checkpoint(folder) for folder in self.settings.part_folders)
+        known = (*chosen, *self.library.checkpoints())
+        return [c.path for c in known if c.layout == "diffusers" and c.family == family]
+
     def _check_submission(self, request: Request) -> tuple[str, int]:
         """The title of the job and how many pictures it draws, or why it cannot be done."""
         if isinstance(request, AnalyzeRequest):
@@ -300,6 +353,8 @@ class Explorer:
             if request.run:
                 self._run_id(request.run)
             return f"Score with {', '.join(request.metrics)}", 0
+        if isinstance(request, FetchRequest):
+            return f"Fetch {request.source}", 0
         if any(looks_like_path(name) for name in (*request.models, request.suite)):
             raise InvalidRequest("Choose models and suites by name; paths work on the command line only.")
         models, suite = self._planner.check(request)

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-SQL_FILES = {"storage", "score_store", "job_store", "database", "schema"}
+SQL_FILES = {"storage", "score_store", "job_store", "model_store", "database", "schema"}
+DOWNLOADS = (
+    *("fetcher", "delivery", "transfer", "civitai", "hub", "shelving", "meter"),
+    *("web", "exchange", "refusals", "offers", "sources", "options"),
+)
+
+RECOGNITION = ("reader", "folders", "headers", "gguf", "denoisers", "parts", "loras", "metadata", "sidecars")
+
+FAMILIES = ("base", "stable_diffusion", "sd3", "flux", "zimage", "qwenimage", "pixart_sana")
 
 LAYERS: list[set[str]] = [
     {"benchmark_app"},
@@ -18,11 +26,19 @@ LAYERS: list[set[str]] = [
     {"explorer.api"},
     {"explorer.jobs", "explorer.generation", "explorer.analysis", "explorer.statistics", "explorer.reports"},
     {"explorer.plans"},
-    {"explorer.pipelines", "explorer.storage", "explorer.suites", "explorer.checkpoints"},
+    {"explorer.downloads"} | {f"explorer.downloads.{name}" for name in DOWNLOADS},
+    {"explorer.pipelines", "explorer.storage", "explorer.suites", "explorer.library", "explorer.checkpoints"}
+    | {f"explorer.{name}" for name in ("drawing", "loading", "single_files", "placement", "loras")},
+    {"explorer.families", "explorer.clip_tokenizer", "explorer.conditioning"}
+    | {"explorer.lycoris", "explorer.module_names"}
+    | {f"explorer.families.{name}" for name in FAMILIES},
+    {"explorer.model_scan", "explorer.model_store", "explorer.pickles", "explorer.hashing"},
+    {"explorer.recognition"} | {f"explorer.recognition.{name}" for name in RECOGNITION},
     {"explorer.score_store", "explorer.job_store", "explorer.samplers", "explorer.recipes"},
     {"explorer.database", "explorer.schema", "explorer.compute"},
     {"metrics"},
-    {"explorer.types", "explorer.errors", "explorer.settings", "explorer.requests", "explorer.events"},
+    {"explorer.types", "explorer.errors", "explorer.settings", "explorer.requests", "explorer.events"}
+    | {"explorer.facts", "explorer.references"},
 ]
 """From the door down. Files of `explorer/ui` not named here lie between tabs and the API."""
 

@@ -1,7 +1,8 @@
 """Builds and serves the page: theme, tabs in order, and the wires between tabs.
 
 Wires: "Open in Gallery" and a click on a live thumbnail in Generate open Gallery on that
-run, or on that picture. Tabs know nothing of each other.
+run, or on that picture; a model of the Models panel goes into Generate's list. Tabs know
+nothing of each other.
 """
 
 import logging
@@ -22,7 +23,9 @@ from explorer.ui.forms import ui_errors
 from explorer.ui.gallery_tab import GalleryTab, build_gallery_tab, image_id_of
 from explorer.ui.generate_tab import GenerateHandles, build_generate_tab
 from explorer.ui.job_view import Updates
+from explorer.ui.models_panel import Browsing, ModelsPanel, add_to_comparison, build_models_panel
 from explorer.ui.snapshots import run_of
+from explorer.ui.widgets import model_choices
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +51,9 @@ def build_app(explorer: Explorer) -> gr.Blocks:
                 build_analyze_tab(explorer, analyze_tab)
             with gr.Tab("Gallery", id="gallery") as gallery_tab:
                 gallery = build_gallery_tab(explorer, gallery_tab)
+        models = build_models_panel(explorer)
         _wire(explorer, tabs, generate, gallery)
+        _wire_models(explorer, tabs, generate, models)
         add_endpoints(explorer)
     page.queue(api_open=False, max_size=MAX_WAITING, default_concurrency_limit=8)
     return page
@@ -133,6 +138,18 @@ def _use_workspace(explorer: Explorer) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str((settings.root / "gradio").resolve())
     settings.thumbnails.mkdir(parents=True, exist_ok=True)
     gr.set_static_paths([settings.thumbnails.resolve()])
+
+
+def _wire_models(explorer: Explorer, tabs: gr.Tabs, generate: GenerateHandles, panel: ModelsPanel) -> None:
+    def add(state: Browsing, chosen: list[str]) -> Updates:
+        with ui_errors():
+            names = add_to_comparison(explorer, state.chosen, chosen or [])
+            gr.Info("Added to the models to compare.")
+            picker = gr.Dropdown(choices=model_choices(explorer), value=names)
+            return {generate.models: picker, tabs: gr.Tabs(selected="generate")}
+
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    panel.use.click(add, [panel.state, generate.models], [generate.models, tabs], **hidden)
 
 
 def _wire(explorer: Explorer, tabs: gr.Tabs, generate: GenerateHandles, gallery: GalleryTab) -> None:

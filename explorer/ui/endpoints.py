@@ -9,10 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
+from pydantic import SecretStr
 
 from explorer.api import Explorer
 from explorer.errors import UnknownName
-from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, Sampling
 from explorer.types import Image
 from explorer.ui.forms import ui_errors
 
@@ -22,7 +23,7 @@ MAX_PAGE = 500
 
 def add_endpoints(explorer: Explorer) -> None:
     """Add every endpoint to the Blocks being built."""
-    for make in (_listing, _work, _results):
+    for make in (_listing, _work, _getting, _results):
         for function in make(explorer):
             gr.api(function, api_name=function.__name__, concurrency_limit=None)
     _add_export(explorer)
@@ -30,10 +31,12 @@ def add_endpoints(explorer: Explorer) -> None:
 
 def _listing(explorer: Explorer) -> list[Callable[..., Any]]:
     def list_models() -> list[Record]:
-        """List the checkpoints and LoRAs that were found.
+        """List the checkpoints and LoRAs that can be used.
 
         Returns:
-            name, kind, family, layout, size_mb and bundled of each.
+            name, kind, family, size_mb and bundled of each, layout of checkpoints, and what its
+            file says: variant, precision, parameters, missing parts, LoRA kind, rank and alpha,
+            base, trigger_words, title, author, description, licence, recommended settings.
         """
         with ui_errors():
             checkpoints = [model.to_dict() for model in explorer.models()]
@@ -67,7 +70,7 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
         seeds: int = 2,
         metrics: list[str] | None = None,
         steps: int = 20,
-        sampler: str = "DPM++ 2M",
+        sampler: str = "Automatic",
         guidance: float = 5.0,
         width: int | None = None,
         height: int | None = None,
@@ -76,6 +79,9 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
         first_seed: int = 0,
         categories: list[str] | None = None,
         tier: str = "bundled",
+        clip_skip: int = 1,
+        long_prompts: bool = False,
+        weighting: bool = False,
     ) -> Record:
         """Draw every prompt with every seed on every model, then score if metrics are given.
 
@@ -94,6 +100,9 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
             first_seed: The first of the seeds.
             categories: Only these categories of the suite; none takes all.
             tier: Size of the networks behind the metrics: bundled, standard or large.
+            clip_skip: As in A1111; 1 is the model's own layer. SD 1.x, SD 2 and SDXL.
+            long_prompts: Read prompts past 77 tokens instead of cutting them. The same families.
+            weighting: Read (a red hat:1.3) and hat++ as weights. The same families.
 
         Returns:
             job and analyze_job: ids to follow with /job; the work goes on by itself.
@@ -107,7 +116,9 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
                 categories=tuple(categories or ()),
                 seeds=seeds,
                 first_seed=first_seed,
-                sampling=Sampling(_any(sampler), steps, guidance, width, height),
+                sampling=Sampling(
+                    sampler, steps, guidance, width, height, clip_skip, long_prompts, weighting
+                ),
                 negative=negative,
             )
             scoring = AnalyzeRequest(metrics=tuple(metrics or ()), tier=_any(tier))
@@ -160,6 +171,47 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
             return explorer.cancel_job(job_id).to_dict()
 
     return [generate, analyze, job, cancel_job]
+
+
+def _getting(explorer: Explorer) -> list[Callable[..., Any]]:
+    def look_up_model(source: str, token: str = "") -> Record:
+        """What Hugging Face or Civitai offers under a source; fetches nothing.
+
+        Args:
+            source: hf:owner/name[/file], civitai:ID[@VERSION], an AIR, a page's address, or a SHA-256.
+            token: Of your account there; needed for some models, and not kept.
+
+        Returns:
+            name, kind, base, licence, gated, early_access, files (name, size in bytes, precision, usable,
+            chosen), chosen_bytes, and choices: other versions, or the repositories of a collection.
+        """
+        with ui_errors():
+            return explorer.fetcher.look_up(source, token=_secret(token)).to_dict()
+
+    def fetch_model(
+        source: str, files: list[str] | None = None, name: str = "", variant: str = "", token: str = ""
+    ) -> Record:
+        """Fetch a model into the workspace, in the background.
+
+        Args:
+            source: As for /look_up_model.
+            files: Names from the look-up; none takes those that are chosen there.
+            name: What to call it here; empty takes its own name.
+            variant: Preferred precision, such as fp16.
+            token: Of your account there; kept in memory only, until the job has ended.
+
+        Returns:
+            job: id to follow with /job, in megabytes; /cancel_job stops it and keeps what arrived.
+        """
+        with ui_errors():
+            request = FetchRequest(source, tuple(files or ()), variant, name)
+            return {"job": explorer.submit(request, token=_secret(token)).id}
+
+    return [look_up_model, fetch_model]
+
+
+def _secret(token: str) -> SecretStr | None:
+    return SecretStr(token) if token.strip() else None
 
 
 def _results(explorer: Explorer) -> list[Callable[..., Any]]:

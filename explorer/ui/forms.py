@@ -43,6 +43,9 @@ class GenerateForm:
     guidance: gr.Number
     width: gr.Textbox
     height: gr.Textbox
+    clip_skip: gr.Number
+    long_prompts: gr.Checkbox
+    weighting: gr.Checkbox
     negative: gr.Textbox
     batch_size: gr.Textbox
 
@@ -94,6 +97,9 @@ def read_generate(form: GenerateForm, data: FormData) -> GenerateRequest:
             guidance=_number("guidance scale", data[form.guidance]),
             width=_whole_or_blank("width", data[form.width]),
             height=_whole_or_blank("height", data[form.height]),
+            clip_skip=_whole("clip skip", data[form.clip_skip]),
+            long_prompts=bool(data[form.long_prompts]),
+            weighting=bool(data[form.weighting]),
         ),
         negative=str(data[form.negative] or "").strip(),
         batch_size=_whole_or_blank("batch size", data[form.batch_size]),

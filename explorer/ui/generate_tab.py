@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from explorer.api import Explorer
 from explorer.errors import ExplorerError
-from explorer.requests import AnalyzeRequest, GenerateRequest, SamplerName, Sampling
+from explorer.requests import AnalyzeRequest, GenerateRequest, Sampling
 from explorer.ui.forms import (
     FormData,
     GenerateForm,
@@ -35,6 +35,8 @@ class GenerateHandles(NamedTuple):
     job: gr.State
     """Id of the job this tab shows."""
     view: JobView
+    models: gr.Dropdown
+    """The models to compare."""
 
 
 class _Tab(NamedTuple):
@@ -63,7 +65,7 @@ def build_generate_tab(explorer: Explorer, page: gr.Blocks) -> GenerateHandles:
     tab = _Tab(explorer, form, score, plan, demo, generate, view, job, stored)
     _bind_form(tab, page)
     _bind_job(tab, page)
-    return GenerateHandles(job, view)
+    return GenerateHandles(job, view, form.models)
 
 
 def _build_demo(explorer: Explorer) -> tuple[gr.Column | None, gr.Button | None]:
@@ -97,18 +99,16 @@ def _build_form(explorer: Explorer) -> tuple[GenerateForm, ScoreForm, gr.HTML, g
         first = _number("First seed", 0, "form-first-seed", minimum=0)
     score = build_score_form(explorer, "form")
     with gr.Accordion("How the pictures are drawn", open=False, elem_id="form-sampling"):
-        how = _build_how()
+        how = _build_how(explorer)
     plan = gr.HTML(elem_id="form-plan")
     generate = gr.Button("Generate", variant="primary", elem_id="generate-button")
     return GenerateForm(**what, **how, seeds=seeds, first_seed=first), score, plan, generate
 
 
-def _build_how() -> dict[str, Any]:
+def _build_how(explorer: Explorer) -> dict[str, Any]:
     """The widgets of `Sampling`, the negative prompt and the batch size, by field."""
     default = Sampling()
-    sampler = gr.Dropdown(
-        list(get_args(SamplerName)), value=default.sampler, label="Sampler", elem_id="form-sampler"
-    )
+    sampler = gr.Dropdown(explorer.samplers(), value=default.sampler, label="Sampler", elem_id="form-sampler")
     with gr.Row():
         steps = _number("Steps", default.steps, "form-steps", minimum=1)
         guidance = gr.Number(
@@ -117,6 +117,14 @@ def _build_how() -> dict[str, Any]:
     with gr.Row():
         width = _blank("Width", "model's own", "form-width")
         height = _blank("Height", "model's own", "form-height")
+    with gr.Accordion("How prompts are read (SD 1.x, SD 2, SDXL)", open=False, elem_id="form-reading"):
+        weighting = gr.Checkbox(
+            label="Weights", info="(a red hat:1.3) and hat++ count for more", elem_id="form-weighting"
+        )
+        long_prompts = gr.Checkbox(
+            label="Long prompts", info="Read past 77 tokens instead of cutting", elem_id="form-long-prompts"
+        )
+        clip_skip = _number("Clip skip", default.clip_skip, "form-clip-skip", minimum=1, maximum=12)
     negative = gr.Textbox(label="Negative prompt", lines=1, max_lines=4, elem_id="form-negative")
     batch = _blank("Pictures drawn together", "the device decides", "form-batch")
     return {
@@ -125,6 +133,9 @@ def _build_how() -> dict[str, Any]:
         "guidance": guidance,
         "width": width,
         "height": height,
+        "clip_skip": clip_skip,
+        "long_prompts": long_prompts,
+        "weighting": weighting,
         "negative": negative,
         "batch_size": batch,
     }

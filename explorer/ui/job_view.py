@@ -143,7 +143,7 @@ def job_to_show(explorer: Explorer, query: Mapping[str, str], stored: str) -> st
     The address wins, then work in progress (whoever started it), then what this browser
     saw last, then the newest job of all.
     """
-    jobs = explorer.jobs()
+    jobs = [job for job in explorer.jobs() if job.kind != "fetch"]
     known = {job.id for job in jobs}
     if query.get("job"):
         return query["job"]

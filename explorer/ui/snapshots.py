@@ -124,6 +124,8 @@ def status_html(snapshot: Snapshot) -> str:
 def headline(snapshot: Snapshot) -> str:
     """The state in one plain sentence."""
     job = snapshot.current
+    if job.kind == "fetch":
+        return _fetching(job)
     drawing = job.kind == "generate"
     count = f"{job.done} of {job.total}" if job.total else ""
     if job.state == "queued":
@@ -142,10 +144,20 @@ def headline(snapshot: Snapshot) -> str:
     return f"Done: {snapshot.draw.done - snapshot.draw.failed} pictures drawn{scored}{missing}"
 
 
+def _fetching(job: Job) -> str:
+    count = f"{job.done:,} of {job.total:,} MB" if job.total else "looking it up"
+    return {
+        "queued": "Waiting for its turn",
+        "running": f"Fetching: {count}",
+        "cancelled": "Stopped. What arrived is kept; fetch it again to continue.",
+        "failed": f"It could not be fetched: {job.error or 'the reason is in the log'}",
+    }.get(job.state, "Done: the model is in the list")
+
+
 def _stages(snapshot: Snapshot) -> str:
     parts = []
     for name, job in (("Draw", snapshot.draw), ("Score", snapshot.score)):
-        if job is not None:
+        if job is not None and job.kind != "fetch":
             current = ' aria-current="step"' if job is snapshot.current and job.active else ""
             parts.append(f'<span class="x-stage x-{escape(job.state)}"{current}>{name}</span>')
     return "".join(parts)

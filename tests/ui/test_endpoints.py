@@ -18,10 +18,13 @@ ENDPOINTS = {
     "/generate": [
         *("models", "suite", "seeds", "metrics", "steps", "sampler", "guidance", "width", "height"),
         *("negative", "prompts", "first_seed", "categories", "tier"),
+        *("clip_skip", "long_prompts", "weighting"),
     ],
     "/analyze": ["run", "metrics", "tier"],
     "/job": ["job_id"],
     "/cancel_job": ["job_id"],
+    "/look_up_model": ["source", "token"],
+    "/fetch_model": ["source", "files", "name", "variant", "token"],
     "/images": ["run", "model", "limit", "offset"],
     "/scores": ["run"],
     "/leaderboard": ["run"],

@@ -6,7 +6,8 @@ import gradio as gr
 import pytest
 
 from explorer import AnalyzeRequest, Explorer, GenerateRequest, InvalidRequest, Sampling
-from explorer.requests import ImageQuery, SamplerName
+from explorer.requests import ImageQuery
+from explorer.samplers import sampler_names
 from explorer.types import Tier
 from explorer.ui import forms
 from explorer.ui.gallery_tab import _build_pickers
@@ -50,7 +51,7 @@ def test_choices_are_the_literals(
     both: tuple[forms.GenerateForm, forms.ScoreForm], explorer: Explorer
 ) -> None:
     generate, score = both
-    assert [value for _, value in generate.sampler.choices] == list(get_args(SamplerName))
+    assert [value for _, value in generate.sampler.choices] == sampler_names()
     assert [value for _, value in score.tier.choices] == list(get_args(Tier))
     with gr.Blocks():
         gallery = _build_pickers(explorer)
@@ -78,6 +79,9 @@ def test_every_field_arrives(both: tuple[forms.GenerateForm, forms.ScoreForm]) -
         guidance=2.5,
         width="96",
         height=" 128 ",
+        clip_skip=2,
+        long_prompts=True,
+        weighting=True,
         negative=" blurry ",
         batch_size="4",
     )
@@ -87,7 +91,7 @@ def test_every_field_arrives(both: tuple[forms.GenerateForm, forms.ScoreForm]) -
         categories=("colour",),
         seeds=3,
         first_seed=7,
-        sampling=Sampling("Euler a", 11, 2.5, 96, 128),
+        sampling=Sampling("Euler a", 11, 2.5, 96, 128, 2, True, True),
         negative="blurry",
         batch_size=4,
     )
