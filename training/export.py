@@ -54,7 +54,7 @@ def export(settings: Settings, work: Path, assets: Path) -> None:
 
 def _export_others(settings: Settings, work: Path, assets: Path) -> None:
     """Writes the networks that other modules know how to write, as far as they are trained."""
-    if (work / "xl.safetensors").exists():
+    if (work / "xl_final.safetensors").exists():
         export_xl(settings, work, assets / "models" / XL)
     if any(work.glob("lora_*_final.safetensors")):
         export_lora(settings, work, assets / "loras")

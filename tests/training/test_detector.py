@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +30,15 @@ from training.world import Item, Scene, draw_scene
 
 ASSETS = Path(__file__).parents[2] / "assets" / "detector"
 SETTINGS = SHORT.detector
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Sums on several threads differ in their last bits, which the optimizer makes much of."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
