@@ -98,7 +98,8 @@ class LoadedModel:
             for fit in self.loras.fits
             if not fit.whole
         ]
-        if any(weight for _, _, weight in recipe.loras) and not self._loras_change(recipe):
+        active = self.loras.fits and any(weight for _, _, weight in recipe.loras)
+        if active and not self._loras_change(recipe):
             told.append(f"The LoRAs of {recipe.model} change nothing: its pictures are those of the base.")
         return told
 
