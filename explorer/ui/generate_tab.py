@@ -215,11 +215,11 @@ def _bind_form(tab: _Tab, page: gr.Blocks) -> None:
     form.source.change(choose_source, form.source, [form.suite, form.categories, form.prompts], **quiet)
     form.suite.change(choose_suite, form.suite, form.categories, **quiet)
     page.load(refresh, [form.models, form.suite], [form.models, form.suite, form.categories], **quiet)
-    counted = (form.models, form.source, form.suite, form.categories, form.prompts, form.seeds)
+    every = widgets(form)
     gr.on(
-        [page.load, *(widget.change for widget in counted)],
+        [page.load, *(widget.change for widget in every)],
         show_plan,
-        widgets(form),
+        every,
         tab.plan,
         trigger_mode="always_last",
         **quiet,
@@ -290,7 +290,8 @@ def plan_line(explorer: Explorer, form: GenerateForm, data: FormData) -> str:
     return (
         f"{models} {'model' if models == 1 else 'models'} × {prompts} "
         f"{'prompt' if prompts == 1 else 'prompts'} × {request.seeds} "
-        f"{'seed' if request.seeds == 1 else 'seeds'} = {total:,} {'picture' if total == 1 else 'pictures'}"
+        f"{'seed' if request.seeds == 1 else 'seeds'} = {total:,} {'picture' if total == 1 else 'pictures'} "
+        f"of {request.sampling.steps} {'step' if request.sampling.steps == 1 else 'steps'}"
     )
 
 

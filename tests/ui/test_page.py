@@ -31,6 +31,22 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
+def fill(page: Page, field: str, value: str, shown: str) -> None:
+    """Fill a field of the form until the plan shows it.
+
+    An accordion puts its fields in place a moment after it opened: what is typed faster than
+    a person can type is lost.
+    """
+    plan = page.locator("#form-plan")
+
+    def told() -> bool:
+        page.fill(f"{field} input, {field} textarea", value)
+        page.wait_for_timeout(500)
+        return shown in plan.inner_text()
+
+    wait_until(told, f"{field} {value!r} shows in the plan")
+
+
 def stop_everything(explorer: Explorer) -> None:
     for job in active_jobs(explorer):
         explorer.cancel_job(job.id)
@@ -91,8 +107,7 @@ def test_own_prompts_end_on_a_leaderboard_and_pictures(visit: Visit) -> None:
     page.fill("#form-prompts textarea", "\n".join(prompts))
     page.fill("#form-seeds input", "1")
     page.get_by_text("How the pictures are drawn").click()
-    page.fill("#form-steps input", "2")
-    expect(page.locator("#form-plan")).to_contain_text("2 models × 6 prompts × 1 seed = 12 pictures")
+    fill(page, "#form-steps", "2", "2 models × 6 prompts × 1 seed = 12 pictures of 2 steps")
     page.click("#generate-button")
     expect(headline(page)).to_contain_text("Done: 12 pictures drawn and scored", timeout=SLOW)
     expect(page.locator("#generate-leaderboard tbody tr")).to_have_count(2)
@@ -181,7 +196,7 @@ def test_a_link_shows_its_job(visit: Visit, served: Served, finished: Run) -> No
 def test_mistakes_are_said_on_the_page(visit: Visit, finished: Run) -> None:
     page = visit()
     page.get_by_text("How the pictures are drawn").click()
-    page.fill("#form-width input, #form-width textarea", "100")
+    fill(page, "#form-width", "100", "The width must be a multiple of 8")
     page.click("#generate-button")
     expect(page.locator(".toast-body")).to_contain_text("The width must be a multiple of 8")
     expect(headline(page)).to_contain_text("Done")
