@@ -5,15 +5,12 @@ seconds and its largest memory in megabytes.
 """
 
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from benchmarks.measure import Comparison, alternate
+from benchmarks.measure import Comparison, alternate, own_process
 from explorer import Settings
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 def bundled_networks() -> Comparison:
@@ -23,9 +20,7 @@ def bundled_networks() -> Comparison:
 
 
 def _side(name: str) -> float:
-    line = [sys.executable, "-m", "benchmarks.bundled", name]
-    answer = subprocess.run(line, check=True, capture_output=True, text=True, cwd=PROJECT).stdout
-    seconds, megabytes = map(float, answer.split())
+    seconds, megabytes = own_process("benchmarks.bundled", name)
     if megabytes > 1500:
         raise RuntimeError(f"{name}: {megabytes:.0f} MB of memory, more than the 1,500 that were promised")
     return seconds

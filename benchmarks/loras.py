@@ -3,7 +3,6 @@
 python -m benchmarks.loras plan|by-hand     one side of the plan; prints seconds
 """
 
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -11,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import Comparison, alternate, seconds
+from benchmarks.by_hand import SEEDS, STEPS, load_base
+from benchmarks.measure import Comparison, alternate, own_process, seconds
 from explorer import Explorer, GenerateRequest, Sampling, Settings
 from explorer.types import Model
 
-LORAS, SEEDS, STEPS, GUIDANCE = 8, 4, 20, 1.5
+LORAS, GUIDANCE = 8, 1.5
 PROMPTS = tuple(f"a {color} circle on a white background" for color in ("red", "green", "blue", "yellow"))
-PROJECT = Path(__file__).resolve().parent.parent
 
 
 def switching() -> Comparison:
@@ -27,6 +26,7 @@ def switching() -> Comparison:
         models = list(explorer.plan(_request(weights, PROMPTS[:1])).models)
 
         def switch() -> float:
+            _borrow(explorer, models[0])  # a load has left the LoRA unloaded
             models.append(models.pop(0))
             return seconds(lambda: _borrow(explorer, models[0]))
 
@@ -34,12 +34,7 @@ def switching() -> Comparison:
             explorer.pipelines.release()
             return seconds(lambda: _borrow(explorer, replace(models[0], loras=())))
 
-        # Each load leaves the LoRA unloaded: load it again before the next switch is timed.
-        def switch_warm() -> float:
-            _borrow(explorer, models[0])
-            return switch()
-
-        ours, other = alternate(switch_warm, load, rounds=5)
+        ours, other = alternate(switch, load, rounds=5)
     return Comparison("another LoRA weight, against loading the base", ours, other, bound=0.05)
 
 
@@ -50,8 +45,7 @@ def plan_of_eight() -> Comparison:
 
 
 def _side(name: str) -> float:
-    line = [sys.executable, "-m", "benchmarks.loras", name]
-    return float(subprocess.run(line, check=True, capture_output=True, text=True, cwd=PROJECT).stdout)
+    return own_process("benchmarks.loras", name)[0]
 
 
 def _borrow(explorer: Explorer, model: Model) -> None:
@@ -102,35 +96,15 @@ def plan() -> float:
 
 def by_hand() -> float:
     """Seconds that the pipeline itself draws, loading of LoRAs left out, summed over the LoRAs."""
-    import torch
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
-    total = 0.0
+    bare, total = load_base(GUIDANCE), 0.0
     with tempfile.TemporaryDirectory() as root:
         settings = Settings(root=Path(root))
         _write_loras(settings)
-        path = settings.assets / "models" / "shapes-base"
-        pipe = StableDiffusionPipeline.from_pretrained(path, safety_checker=None, dtype=torch.float32)
-        pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
-        pipe.set_progress_bar_config(disable=True)
-
-        def draw(text: str) -> None:
-            pipe(
-                text,
-                negative_prompt="",
-                num_images_per_prompt=SEEDS,
-                generator=[torch.Generator().manual_seed(seed) for seed in range(SEEDS)],
-                num_inference_steps=STEPS,
-                guidance_scale=GUIDANCE,
-                height=128,
-                width=128,
-            )
-
-        draw("a pink star")
+        bare.draw("a pink star")
         for number in range(LORAS):
-            pipe.load_lora_weights(str(settings.loras), weight_name=f"style{number}.safetensors")
-            total += seconds(lambda: [draw(text) for text in PROMPTS])
-            pipe.unload_lora_weights()
+            bare.pipe.load_lora_weights(str(settings.loras), weight_name=f"style{number}.safetensors")
+            total += seconds(lambda: [bare.draw(text) for text in PROMPTS])
+            bare.pipe.unload_lora_weights()
     return total
 
 

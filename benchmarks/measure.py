@@ -1,9 +1,14 @@
 """What a comparison gives, and how two sides are timed."""
 
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,13 @@ def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def own_process(module: str, side: str) -> list[float]:
+    """The numbers that one side of a comparison prints, run in a process of its own."""
+    line = [sys.executable, "-m", module, side]
+    answer = subprocess.run(line, check=True, capture_output=True, text=True, cwd=PROJECT).stdout
+    return [float(number) for number in answer.split()]
 
 
 def alternate(ours: Callable[[], float], other: Callable[[], float], rounds: int) -> tuple[float, float]:

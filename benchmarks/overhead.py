@@ -7,18 +7,17 @@ the other.
     python -m benchmarks.overhead ours|by-hand     one side; prints seconds
 """
 
-import subprocess
 import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.measure import Comparison, alternate, seconds
+from benchmarks.by_hand import SEEDS, STEPS, load_base
+from benchmarks.measure import Comparison, alternate, own_process, seconds
 from explorer import Explorer, GenerateRequest, Sampling, Settings
 
 COLORS = ("red", "green", "blue", "yellow")
-SEEDS, STEPS, GUIDANCE = 4, 20, 5.0
-PROJECT = Path(__file__).resolve().parent.parent
+GUIDANCE = 5.0
 
 
 def drawing_overhead() -> Comparison:
@@ -28,8 +27,7 @@ def drawing_overhead() -> Comparison:
 
 
 def _side(name: str) -> float:
-    line = [sys.executable, "-m", "benchmarks.overhead", name]
-    return float(subprocess.run(line, check=True, capture_output=True, text=True, cwd=PROJECT).stdout)
+    return own_process("benchmarks.overhead", name)[0]
 
 
 def _texts() -> tuple[str, ...]:
@@ -55,26 +53,10 @@ def ours() -> float:
 
 def by_hand() -> float:
     """Seconds of the loop a person would write, after a first batch as well."""
-    import torch
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
-    path = Settings().assets / "models" / "shapes-base"
-    pipe = StableDiffusionPipeline.from_pretrained(path, safety_checker=None, dtype=torch.float32)
-    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
-    pipe.set_progress_bar_config(disable=True)
+    bare = load_base(GUIDANCE)
 
     def draw(text: str, folder: Path) -> None:
-        images = pipe(
-            text,
-            negative_prompt="",
-            num_images_per_prompt=SEEDS,
-            generator=[torch.Generator().manual_seed(seed) for seed in range(SEEDS)],
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
-            height=128,
-            width=128,
-        ).images
-        for seed, image in enumerate(images):
+        for seed, image in enumerate(bare.draw(text)):
             image.save(folder / f"{text}-{seed}.png")
 
     with tempfile.TemporaryDirectory() as name:

@@ -4,7 +4,6 @@ import glob
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from explorer.errors import InvalidRequest, ModelError
 from explorer.facts import ModelKind
@@ -40,8 +39,8 @@ def native_size(checkpoint: Checkpoint) -> tuple[int, int]:
     family = adapter(checkpoint.family)
     side = family.native_side if family else 512
     if checkpoint.layout == "diffusers":
-        unet = read_json(checkpoint.path / "unet" / "config.json") or {}
-        vae = read_json(checkpoint.path / "vae" / "config.json") or {}
+        unet = read_json_file(checkpoint.path / "unet" / "config.json") or {}
+        vae = read_json_file(checkpoint.path / "vae" / "config.json") or {}
         factor = 2 ** (len(vae.get("block_out_channels", [0] * 4)) - 1)
         sample = unet.get("sample_size")
         if isinstance(sample, int) and 0 < sample <= 1024:
@@ -68,11 +67,6 @@ def content_hash(checkpoint: Checkpoint, file_hash: Callable[[Path], str]) -> st
         return digest.hexdigest()
     except OSError as error:
         raise ModelError(f"Cannot read the model {checkpoint.name}: {error.strerror}.") from error
-
-
-def read_json(path: Path) -> Any:
-    """A small JSON file, or None when it is missing or no JSON."""
-    return read_json_file(path)
 
 
 def _config_files(folder: Path) -> list[Path]:

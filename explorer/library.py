@@ -7,7 +7,7 @@ are remembered, so that asking again opens no file that did not change. Weights 
 import hashlib
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,13 +84,7 @@ class ModelLibrary:
 
     def search(self, text: str = "", kind: str = "", family: str = "") -> list[ModelFile]:
         """Files of a kind and family whose name, title, variant or trigger words hold each word."""
-        return [
-            file
-            for file in self.files()
-            if kind in ("", file.facts.kind)
-            and family in ("", file.facts.family)
-            and all(word in _searched(file) for word in text.casefold().split())
-        ]
+        return matching(self.files(), text, kind, family)
 
     def file(self, file_id: str) -> ModelFile:
         """The model file with this id.
@@ -187,6 +181,18 @@ class ModelLibrary:
             self._readings = readings
             self._catalog = _catalog(every, [readings[found.path] for found in every], own)
             return self._catalog
+
+
+def matching(files: Iterable[ModelFile], text: str = "", kind: str = "", family: str = "") -> list[ModelFile]:
+    """Those of a kind and family whose name, title, variant or trigger words hold each word."""
+    words = text.casefold().split()
+    return [
+        file
+        for file in files
+        if kind in ("", file.facts.kind)
+        and family in ("", file.facts.family)
+        and all(word in _searched(file) for word in words)
+    ]
 
 
 def _read(found: Found) -> Reading:

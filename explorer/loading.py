@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from explorer.checkpoints import read_json
 from explorer.errors import ModelError
 from explorer.families import FamilyAdapter
+from explorer.recognition.sidecars import read_json_file
 from explorer.types import Checkpoint, Family
 
 _SMALLEST_TOKENIZER = 100
@@ -74,7 +74,7 @@ def load_folder(checkpoint: Checkpoint, adapter: FamilyAdapter, options: LoadOpt
     Raises:
         ModelError: It is for another purpose, or not whole; names the parts.
     """
-    index = read_json(checkpoint.path / "model_index.json") or {}
+    index = read_json_file(checkpoint.path / "model_index.json") or {}
     class_name = str(index.get("_class_name"))
     if class_name not in adapter.pipelines:
         raise ModelError(_wrong_class(checkpoint.name, class_name))
@@ -90,7 +90,7 @@ def load_folder(checkpoint: Checkpoint, adapter: FamilyAdapter, options: LoadOpt
 
 def borrow_rest(folder: Path, parts: Mapping[str, Any], options: LoadOptions) -> Any:
     """The pipeline of a folder, with some parts given instead of loaded."""
-    return _from_folder(folder, read_json(folder / "model_index.json") or {}, parts, options)
+    return _from_folder(folder, read_json_file(folder / "model_index.json") or {}, parts, options)
 
 
 def load_part(folder: Path, name: str, class_name: str, options: LoadOptions) -> Any:
@@ -233,7 +233,7 @@ def _from_folder(folder: Path, index: dict[str, Any], parts: Mapping[str, Any], 
 
 def _parts(folder: Path) -> Iterator[tuple[str, str, str]]:
     """(name, library, class) of each part of a diffusers folder that pictures depend on."""
-    for name, entry in (read_json(folder / "model_index.json") or {}).items():
+    for name, entry in (read_json_file(folder / "model_index.json") or {}).items():
         if name not in _NOT_NEEDED and isinstance(entry, list) and len(entry) == 2 and all(entry):
             yield name, str(entry[0]), str(entry[1])
 

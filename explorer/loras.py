@@ -53,6 +53,7 @@ class LoraSet:
         self._loads = 0
         self._merged = MergedAdapters(pipe)
         self._merged_now: tuple[WeightedLora, ...] = ()
+        self._merged_fits: list[LoraFit] = []
         self.fits: tuple[LoraFit, ...] = ()
         """How each attached LoRA fits."""
 
@@ -103,16 +104,16 @@ class LoraSet:
         self._pipe.set_adapters([name for name, _ in adapters], [weight for _, weight in adapters])
 
     def _merge(self, loras: tuple[WeightedLora, ...]) -> list[LoraFit]:
-        if self._merged_now:
-            self._merged.restore()
-        self._merged_now = loras
-        fits = []
+        if loras == self._merged_now:
+            return self._merged_fits
+        self._merged.restore()
+        self._merged_now, self._merged_fits = loras, []
         for weighted in loras:
             matched, layers = self._merged.merge(weighted.lora.path, weighted.weight)
             if not matched:
                 raise self._misfit(weighted.lora.name)
-            fits.append(LoraFit(weighted.lora.name, matched, layers))
-        return fits
+            self._merged_fits.append(LoraFit(weighted.lora.name, matched, layers))
+        return self._merged_fits
 
     def _loaded(self, weighted: WeightedLora) -> tuple[str, LoraFit]:
         """The adapter of a file, loaded if it is not there yet."""

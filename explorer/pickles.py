@@ -27,6 +27,11 @@ SLACK_BYTES = 16_000_000
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+def is_pickled(path: Path) -> bool:
+    """Whether a file is, by its name, a pickled model that can be converted."""
+    return path.suffix.lower() in PICKLED
+
+
 def convert_pickle(source: Path, target: Path | None = None) -> Path:
     """Write the tensors of a pickled model as a .safetensors file; the source stays.
 
@@ -43,7 +48,7 @@ def convert_pickle(source: Path, target: Path | None = None) -> Path:
     """
     target = target or source.with_suffix(".safetensors")
     label = file_label(source)
-    if source.suffix.lower() not in PICKLED:
+    if not is_pickled(source):
         raise InvalidRequest(f"{label} is no pickled model: only .ckpt, .pt, .pth and .bin are converted.")
     if target.exists():
         raise InvalidRequest(f"There is a {file_label(target)} already. Remove or rename it first.")

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from explorer.checkpoints import read_json
 from explorer.clip_tokenizer import build_clip_tokenizer
 from explorer.errors import ModelError
 from explorer.facts import PARTS
 from explorer.families import FamilyAdapter
 from explorer.loading import Loaded, LoadOptions, Sources, borrow_rest, find_donor
+from explorer.recognition.sidecars import read_json_file
 from explorer.types import Checkpoint
 
 _PREFIXES = ("model.diffusion_model.", "diffusion_model.")
@@ -122,11 +122,11 @@ def find_config(file: TensorFile, adapter: FamilyAdapter, sources: Sources) -> P
 
 def fits(file: TensorFile, config: Path) -> bool:
     """Whether the sizes in a configuration folder are those of a file's UNet and text encoder."""
-    unet = read_json(config / "unet" / "config.json") or {}
+    unet = read_json_file(config / "unet" / "config.json") or {}
     first = file.shape_of("input_blocks.0.0.weight") or file.shape_of("conv_in.weight") or (0,)
     attention = file.shape_of("attn2.to_k.weight") or (0, 0)
     words = file.shape_of("token_embedding.weight")
-    text = read_json(config / "text_encoder" / "config.json") or {}
+    text = read_json_file(config / "text_encoder" / "config.json") or {}
     return (
         unet.get("block_out_channels", [-1])[0] == first[0]
         and unet.get("cross_attention_dim") == attention[1]
@@ -170,7 +170,7 @@ def missing_message(file: TensorFile, name: str, adapter: FamilyAdapter) -> str:
 def _whole_file(file: TensorFile, adapter: FamilyAdapter, config: Path, options: LoadOptions) -> Loaded:
     import diffusers
 
-    index = read_json(config / "model_index.json") or {}
+    index = read_json_file(config / "model_index.json") or {}
     given: dict[str, Any] = {}
     for name in ("tokenizer", "tokenizer_2"):
         if name in index and not (config / name).is_dir():
@@ -190,7 +190,7 @@ def _with_donor(file: TensorFile, adapter: FamilyAdapter, donor: Path, options: 
 
     parts = {adapter.main: load_main(file, adapter, donor, options)}
     borrowed = ["text encoders", "VAE"]
-    known = (read_json(donor / "model_index.json") or {}).get("vae", ["", ""])[1]
+    known = (read_json_file(donor / "model_index.json") or {}).get("vae", ["", ""])[1]
     if file.holds(_VAE) and known == "AutoencoderKL":
         parts["vae"] = diffusers.AutoencoderKL.from_single_file(
             str(file.path),

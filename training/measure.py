@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import open_clip
 import torch
 from diffusers import (
@@ -18,11 +18,11 @@ from diffusers import (
     EulerDiscreteScheduler,
 )
 from PIL import Image
-from scipy.stats import mannwhitneyu
 
 from training.answerer_measure import measure_answerer
 from training.checker import check, summarise
 from training.clip import Towers, measure
+from training.clip_measure import area_under_curve
 from training.detector_measure import measure_detector
 from training.dino_measure import measure_dino
 from training.evaluation import evaluation_scenes, generate, picture_grid, report_by_sort
@@ -92,11 +92,8 @@ def separation(scores: Sequence[float], right: Sequence[bool]) -> float | None:
     Returns:
         A share, ties counted half; None where all pictures are right or all are wrong.
     """
-    values, truth = np.asarray(scores), np.asarray(right, dtype=bool)
-    if truth.all() or not truth.any():
-        return None
-    statistic = mannwhitneyu(values[truth], values[~truth]).statistic
-    return float(statistic / (truth.sum() * (~truth).sum()))
+    area = area_under_curve(torch.tensor(scores), torch.tensor(right))
+    return None if math.isnan(area) else area
 
 
 @dataclass(frozen=True)

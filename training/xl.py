@@ -10,10 +10,9 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -35,7 +34,6 @@ from training.diffusion import (
     learning_rate_share,
     load_snapshot,
 )
-from training.evaluation import check_pipeline, evaluation_scenes
 from training.files import fresh, replace_folder, tidy_configurations
 from training.latents import read_latents
 from training.settings import Settings
@@ -256,26 +254,3 @@ def export_xl(settings: Settings, work: Path, target: Path) -> None:
     pipeline.to(torch.float16).save_pretrained(temporary)
     tidy_configurations(temporary)
     replace_folder(temporary, target)
-
-
-def load_xl(folder: Path) -> StableDiffusionXLPipeline:
-    """Loads an exported pipeline in full precision."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained(folder, dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def measure_xl(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Draws captions that were kept from training and reads the pictures back.
-
-    Args:
-        folder: The exported pipeline.
-        count: How many captions.
-        seed: Which captions.
-
-    Returns:
-        Share right of every statement, as the base is measured.
-    """
-    scenes = evaluation_scenes(count, seed)
-    report, _ = check_pipeline(load_xl(folder), scenes, steps=20, guidance_scale=1.5)
-    return {"prompts": count, **report}

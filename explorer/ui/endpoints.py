@@ -9,13 +9,12 @@ from dataclasses import asdict
 from typing import Any
 
 import gradio as gr
-from pydantic import SecretStr
 
 from explorer.api import Explorer
 from explorer.errors import UnknownName
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, Sampling
 from explorer.types import Image
-from explorer.ui.forms import ui_errors
+from explorer.ui.forms import read_secret, ui_errors
 
 Record = dict[str, Any]
 MAX_PAGE = 500
@@ -186,7 +185,7 @@ def _getting(explorer: Explorer) -> list[Callable[..., Any]]:
             chosen), chosen_bytes, and choices: other versions, or the repositories of a collection.
         """
         with ui_errors():
-            return explorer.fetcher.look_up(source, token=_secret(token)).to_dict()
+            return explorer.fetcher.look_up(source, token=read_secret(token)).to_dict()
 
     def fetch_model(
         source: str, files: list[str] | None = None, name: str = "", variant: str = "", token: str = ""
@@ -205,13 +204,9 @@ def _getting(explorer: Explorer) -> list[Callable[..., Any]]:
         """
         with ui_errors():
             request = FetchRequest(source, tuple(files or ()), variant, name)
-            return {"job": explorer.submit(request, token=_secret(token)).id}
+            return {"job": explorer.submit(request, token=read_secret(token)).id}
 
     return [look_up_model, fetch_model]
-
-
-def _secret(token: str) -> SecretStr | None:
-    return SecretStr(token) if token.strip() else None
 
 
 def _results(explorer: Explorer) -> list[Callable[..., Any]]:

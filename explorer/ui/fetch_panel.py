@@ -6,13 +6,12 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from pydantic import SecretStr
 
 from explorer.api import Explorer
 from explorer.downloads import Offer
 from explorer.requests import FetchRequest
 from explorer.ui import model_markup
-from explorer.ui.forms import ui_errors
+from explorer.ui.forms import read_secret, ui_errors
 from explorer.ui.job_view import JobView, build_job_view, cancel, follow
 
 Updates = dict[Component, Any]
@@ -76,12 +75,12 @@ def bind_fetch_panel(
 
     def look(source: str, token: str) -> Updates:
         with ui_errors():
-            return _offered(panel, explorer.fetcher.look_up(source or "", token=_secret(token)))
+            return _offered(panel, explorer.fetcher.look_up(source or "", token=read_secret(token)))
 
     def start(source: str, token: str, files: list[str], name: str) -> str:
         with ui_errors():
             request = FetchRequest(source, tuple(files or ()), name=(name or "").strip())
-            return explorer.submit(request, token=_secret(token)).id
+            return explorer.submit(request, token=read_secret(token)).id
 
     async def watch(job_id: str) -> AsyncIterator[Updates]:
         async for updates in follow(explorer, panel.view, job_id):
@@ -111,7 +110,3 @@ def _offered(panel: FetchPanel, offer: Offer) -> Updates:
         panel.name: gr.Textbox(visible=offer.layout != "collection"),
         panel.fetch: gr.Button(visible=True),
     }
-
-
-def _secret(token: str) -> SecretStr | None:
-    return SecretStr(token) if token and token.strip() else None

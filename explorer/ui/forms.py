@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
+from pydantic import SecretStr
 
 from explorer.errors import ExplorerError, InvalidRequest
 from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
@@ -120,6 +121,11 @@ def read_gallery(form: GalleryForm, data: FormData) -> ImageQuery:
         sort=data[form.sort],
         metric=data[form.metric] or "",
     )
+
+
+def read_secret(text: str | None) -> SecretStr | None:
+    """A token as written, out of sight of logs; None when nothing was written."""
+    return SecretStr(text) if text and text.strip() else None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The Models side panel: every model file on disk, its details, and what can be done with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,6 +9,9 @@ from gradio.components import Component
 
 from explorer.api import Explorer
 from explorer.errors import InvalidRequest
+from explorer.library import matching
+from explorer.pickles import is_pickled
+from explorer.types import ModelFile
 from explorer.ui import model_markup
 from explorer.ui.fetch_panel import FetchPanel, bind_fetch_panel, build_fetch_panel
 from explorer.ui.forms import ui_errors
@@ -78,9 +82,15 @@ class ModelsPanel:
 
     def show(self, browsing: Browsing) -> Updates:
         """The page of the list, and the details of the chosen model."""
-        library = self.explorer.library
-        every = library.files()
-        found = library.search(browsing.text, browsing.kind, browsing.family)
+        every = self.explorer.library.files()
+        return self._list(browsing, every) | self._details(browsing, every)
+
+    def show_list(self, browsing: Browsing) -> Updates:
+        """The page of the list; the details stay as they are, whatever is searched for."""
+        return self._list(browsing, self.explorer.library.files())
+
+    def _list(self, browsing: Browsing, every: Sequence[ModelFile]) -> Updates:
+        found = matching(every, browsing.text, browsing.kind, browsing.family)
         found.sort(key=lambda file: bool(file.facts.problem))
         offset = min(browsing.offset, max(0, len(found) - 1) // PAGE * PAGE)
         page = found[offset : offset + PAGE]
@@ -95,22 +105,20 @@ class ModelsPanel:
             self.rows: model_markup.model_list(page, browsing.chosen),
             self.back: gr.Button(visible=len(found) > PAGE, interactive=offset > 0),
             self.forward: gr.Button(visible=len(found) > PAGE, interactive=last < len(found)),
-            **self._details(browsing),
+            self.confirm: gr.Column(visible=False),
+            self.question: "",
         }
 
-    def _details(self, browsing: Browsing) -> Updates:
-        hidden: Updates = {self.confirm: gr.Column(visible=False), self.question: ""}
-        file = next((f for f in self.explorer.library.files() if f.id == browsing.chosen), None)
+    def _details(self, browsing: Browsing, every: Sequence[ModelFile]) -> Updates:
+        file = next((f for f in every if f.id == browsing.chosen), None)
         if file is None:
-            return {**hidden, self.details: gr.HTML(visible=False), self.actions: gr.Row(visible=False)}
+            return {self.details: gr.HTML(visible=False), self.actions: gr.Row(visible=False)}
         usable = file.facts.kind in ("checkpoint", "lora") and not file.facts.problem
-        pickled = file.path.suffix.lower() in (".ckpt", ".pt", ".pth", ".bin")
         return {
-            **hidden,
             self.details: gr.HTML(model_markup.details(file), visible=True),
             self.actions: gr.Row(visible=True),
             self.use: gr.Button(visible=usable),
-            self.convert: gr.Button(visible=pickled),
+            self.convert: gr.Button(visible=is_pickled(file.path)),
             self.ask: gr.Button(visible=not file.bundled),
         }
 
@@ -174,7 +182,7 @@ def build_models_panel(explorer: Explorer) -> ModelsPanel:
         details, actions, use, convert, ask, confirm, question, delete, keep, fetch,
     )  # fmt: skip
     _bind(panel)
-    bind_fetch_panel(explorer, fetch, lambda browsing: panel.show(browsing), state, panel.outputs)
+    bind_fetch_panel(explorer, fetch, panel.show, state, panel.outputs)
     return panel
 
 
@@ -183,11 +191,12 @@ def _bind(panel: ModelsPanel) -> None:
 
     def filtered(state: Browsing, text: str, kind: str, family: str) -> Updates:
         with ui_errors():
-            return panel.show(replace(state, text=text or "", kind=kind or "", family=family or "", offset=0))
+            chosen = replace(state, text=text or "", kind=kind or "", family=family or "", offset=0)
+            return panel.show_list(chosen)
 
     def turn(state: Browsing, pages: int) -> Updates:
         with ui_errors():
-            return panel.show(replace(state, offset=max(0, state.offset + pages * PAGE)))
+            return panel.show_list(replace(state, offset=max(0, state.offset + pages * PAGE)))
 
     def choose(state: Browsing, event: gr.EventData) -> Updates:
         with ui_errors():

@@ -3,7 +3,6 @@
 import json
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,28 +27,17 @@ from training.render import render_batch
 from training.settings import SHORT
 from training.world import Item, Scene, draw_scene
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ASSETS = Path(__file__).parents[2] / "assets" / "detector"
 SETTINGS = SHORT.detector
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Sums on several threads differ in their last bits, which the optimizer makes much of."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a shortened run and its export."""
     folder = tmp_path_factory.mktemp("detector")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     train_detector(SETTINGS, folder)
     export_detector(SETTINGS, folder, folder / "exported")
-    torch.set_num_threads(threads)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from diffusers import AutoencoderKL
 from safetensors import safe_open
 
 from training.checkpoint import TrainingState, read_tensors
-from training.diffusion import build_pipeline, load_snapshot, train_diffusion
-from training.latents import write_latents
+from training.diffusion import build_pipeline, load_snapshot
 from training.lora import base_snapshot, lora_path, paired_latents, train_lora
 from training.lora_files import (
     DIFFUSERS_FILE,
@@ -25,29 +23,11 @@ from training.lora_files import (
 )
 from training.render import render
 from training.settings import SHORT
-from training.vae_start import build_vae
 from training.world import draw_scene
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ASSETS = Path(__file__).parents[2] / "assets"
 LORAS = ASSETS / "loras"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with a base, hardly trained."""
-    folder = tmp_path_factory.mktemp("lora")
-    write_latents(SHORT.latents, folder)
-    train_diffusion(SHORT, folder)
-    build_vae(SHORT.vae).save_pretrained(folder / "vae")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`shapes-xl`: how it starts from the base, a shortened training, and the shipped weights."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,33 +8,22 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from training.checkpoint import TrainingState, read_tensors
-from training.diffusion import build_unet, train_diffusion
-from training.latents import write_latents
+from training.diffusion import build_unet
+from training.evaluation import check_pipeline, evaluation_scenes
+from training.measure import load
 from training.settings import FULL, SHORT
 from training.tokenizer import build_tokenizer, encode
-from training.vae_start import build_vae
-from training.xl import export_xl, measure_xl, train_xl
+from training.xl import export_xl, train_xl
 from training.xl_parts import XlTexts, build_xl_unet, kept_channels, start_from_base, time_ids
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run's folder with all that comes before."""
-    folder = tmp_path_factory.mktemp("xl")
-    write_latents(SHORT.latents, folder)
-    train_diffusion(SHORT, folder)
-    build_vae(SHORT.vae).save_pretrained(folder / "vae")
-    return folder
+def drawn_right(folder: Path, count: int, seed: int) -> dict[str, float]:
+    """Shares right of an exported pipeline's pictures, measured as the base is."""
+    scenes = evaluation_scenes(count, seed)
+    return check_pipeline(load(folder), scenes, steps=20, guidance_scale=1.5)[0]
 
 
 def test_shortened_training_ends_in_a_pipeline(work: Path, tmp_path: Path) -> None:
@@ -51,7 +39,7 @@ def test_shortened_training_ends_in_a_pipeline(work: Path, tmp_path: Path) -> No
     assert not pipeline.vae.config.force_upcast
     image = pipeline("a red circle", num_inference_steps=2, height=128, width=128).images[0]
     assert image.size == (128, 128)
-    assert 0 <= measure_xl(target, count=2, seed=5)["all"] <= 1
+    assert 0 <= drawn_right(target, count=2, seed=5)["all"] <= 1
 
 
 def test_a_killed_training_ends_as_an_unbroken_one(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +106,6 @@ def test_a_denoiser_as_wide_as_the_base_starts_as_the_base() -> None:
 def test_shipped_model_draws_what_is_asked_for() -> None:
     folder = ASSETS / "models" / "shapes-xl"
     assert sum(path.stat().st_size for path in folder.rglob("*.safetensors")) <= 6_000_000
-    report = measure_xl(folder, count=12, seed=7)
+    report = drawn_right(folder, count=12, seed=7)
     assert report["background"] >= 0.9
     assert report["color"] >= 0.4
