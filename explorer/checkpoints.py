@@ -96,12 +96,13 @@ def _file_at(path: Path, kind: ModelKind) -> ModelFile:
         size = sum(f.stat().st_size for f in weight_files(path)) if folder else path.stat().st_size
     except OSError as error:
         raise InvalidRequest(f"There is no model at {path}: {error.strerror}.") from error
-    layout, facts = read_model(path, () if folder else _files_beside(path))
+    layout, facts = read_model(path, _files_beside(path))
     if facts.kind != kind:
         raise InvalidRequest(facts.problem or wrong_kind(facts, path.name, kind))
     return ModelFile("", path.name if folder else path.stem, path, layout, size, facts)
 
 
 def _files_beside(path: Path) -> list[Path]:
-    names = (near.name for near in path.parent.glob(f"{glob.escape(path.stem)}.*"))
-    return [path.with_name(name) for name in beside(path.stem, names)]
+    stem = path.name if path.is_dir() else path.stem
+    names = (near.name for near in path.parent.glob(f"{glob.escape(stem)}.*"))
+    return [path.with_name(name) for name in beside(stem, names)]

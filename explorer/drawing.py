@@ -80,7 +80,7 @@ class LoadedModel:
     def notices(self, recipes: Sequence[Recipe]) -> list[str]:
         """What the person should know before these are drawn."""
         name, told = recipes[0].model, []
-        texts = dict.fromkeys(recipe.prompt for recipe in recipes)
+        texts = dict.fromkeys(recipe.full_prompt for recipe in recipes)
         cut = [text for text in texts if self.cut_prompt(text)]
         if cut and not recipes[0].long_prompts:
             prompts = "1 long prompt" if len(cut) == 1 else f"{len(cut)} long prompts"
@@ -158,7 +158,8 @@ class LoadedModel:
         options = TextOptions(recipe.clip_skip, recipe.long_prompts, recipe.weighting)
         # CLIP reads a prompt the same for all seeds; what others read is read with each batch.
         if not options.plain or self.adapter.family in CLIP_FAMILIES:
-            read = self.encoder.arguments(Texts(recipe.prompt, recipe.negative, options), recipe.loras)
+            texts = Texts(recipe.full_prompt, recipe.negative, options)
+            read = self.encoder.arguments(texts, (recipe.loras, recipe.lora_blocks))
             arguments = {k: v for k, v in arguments.items() if k not in ("prompt", "negative_prompt")} | read
         return arguments
 

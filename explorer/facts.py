@@ -118,6 +118,8 @@ class ModelFacts:
     author: str = ""
     description: str = ""
     licence: str = ""
+    page: str = ""
+    """Address of the site's page about it; to be shown as text."""
     recommended: RecommendedSettings = field(default_factory=RecommendedSettings)
     preview: Path | None = None
     """A picture beside the file."""

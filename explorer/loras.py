@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from explorer.errors import ModelError
+from explorer.lora_blocks import block_of, block_weight, loaded_blocks, missing_block
 from explorer.lycoris import MergedAdapters, needs_merging
 from explorer.types import WeightedLora
 
@@ -61,10 +62,12 @@ class LoraSet:
         """Carry exactly these LoRAs with these weights.
 
         Raises:
-            ModelError: A LoRA fits no layer of this model, or is damaged.
+            ModelError: A LoRA fits no layer of this model, is damaged, or has a weight for a
+                block that is not there.
         """
         if loras == self._attached:
             return
+        self._check_blocks(loras)
         self._attached = loras  # from here on there is something to detach
         switched: list[tuple[WeightedLora, str, LoraFit]] = []
         merged: list[WeightedLora] = []
@@ -73,7 +76,7 @@ class LoraSet:
                 merged.append(weighted)
             else:
                 switched.append((weighted, *self._loaded(weighted)))
-        self._switch([(name, weighted.weight) for weighted, name, _ in switched])
+        self._switch([(name, weighted) for weighted, name, _ in switched])
         by_merging = self._merge(tuple(merged))
         self.fits = (*(fit for _, _, fit in switched), *by_merging)
         self._forget_oldest({name for _, name, _ in switched})
@@ -94,14 +97,29 @@ class LoraSet:
         finally:
             self.attach(loras)
 
-    def _switch(self, adapters: list[tuple[str, float]]) -> None:
+    def _check_blocks(self, loras: tuple[WeightedLora, ...]) -> None:
+        blocks = loaded_blocks(self._pipe)
+        for weighted in loras:
+            if missing := missing_block(weighted.blocks, blocks, self._model):
+                raise ModelError(f"The LoRA {weighted.lora.name} cannot be used so: {missing}")
+
+    def _switch(self, adapters: list[tuple[str, WeightedLora]]) -> None:
         if not self._adapters:
             return
         if not adapters:
             self._pipe.disable_lora()
             return
+        # One file written twice is one adapter, and has one weight.
+        together: dict[str, list[WeightedLora]] = {}
+        for name, weighted in adapters:
+            together.setdefault(name, []).append(weighted)
         self._pipe.enable_lora()
-        self._pipe.set_adapters([name for name, _ in adapters], [weight for _, weight in adapters])
+        weights = [sum(each.weight for each in group) for group in together.values()]
+        self._pipe.set_adapters(list(together), weights)
+        for name, group in together.items():
+            # Not by the blocks of `set_adapters`: it knows the attention of UNets only.
+            for block, layer in self._layers(name) if any(each.blocks for each in group) else ():
+                layer.set_scale(name, sum(each.weight * block_weight(each.blocks, block) for each in group))
 
     def _merge(self, loras: tuple[WeightedLora, ...]) -> list[LoraFit]:
         if loras == self._merged_now:
@@ -109,7 +127,7 @@ class LoraSet:
         self._merged.restore()
         self._merged_now, self._merged_fits = loras, []
         for weighted in loras:
-            matched, layers = self._merged.merge(weighted.lora.path, weighted.weight)
+            matched, layers = self._merged.merge(weighted.lora.path, weighted.weight, weighted.blocks)
             if not matched:
                 raise self._misfit(weighted.lora.name)
             self._merged_fits.append(LoraFit(weighted.lora.name, matched, layers))
@@ -138,7 +156,7 @@ class LoraSet:
     def _fit(self, adapter: str, weighted: WeightedLora) -> LoraFit:
         import torch
 
-        wrapped = [module for module in self._modules() if adapter in getattr(module, "lora_A", {})]
+        wrapped = [layer for _, layer in self._layers(adapter)]
         if not wrapped:
             raise self._misfit(weighted.lora.name)
         weights = (
@@ -157,11 +175,14 @@ class LoraSet:
             "another model family. Choose a LoRA for this family."
         )
 
-    def _modules(self) -> Iterator[Any]:
+    def _layers(self, adapter: str) -> Iterator[tuple[str, Any]]:
+        """The layers that an adapter changes, each with the block it lies in."""
+        blocks = loaded_blocks(self._pipe)
         for part in self._pipe._lora_loadable_modules:
             network = getattr(self._pipe, part, None)
-            if network is not None:
-                yield from network.modules()
+            for name, layer in () if network is None else network.named_modules():
+                if adapter in getattr(layer, "lora_A", {}):
+                    yield block_of(part, name, blocks), layer
 
     def _forget_oldest(self, in_use: set[str]) -> None:
         for file in list(self._adapters)[: max(0, len(self._adapters) - _KEPT)]:

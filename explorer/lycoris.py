@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from explorer.errors import ModelError
+from explorer.lora_blocks import block_weight
 from explorer.module_names import named_layers
+from explorer.types import BlockWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,12 +34,13 @@ class MergedAdapters:
         self._pipe = pipe
         self._originals: dict[tuple[str, str], tuple[Any, Tensor]] = {}
 
-    def merge(self, path: Path, weight: float) -> tuple[int, int]:
+    def merge(self, path: Path, weight: float, blocks: BlockWeights = ()) -> tuple[int, int]:
         """Add one adapter on top of what is merged already.
 
         Args:
             path: A .safetensors file with kohya-style names.
             weight: How strongly; 0 changes nothing.
+            blocks: By what that is multiplied in some blocks.
 
         Returns:
             How many of the file's layers were found in the pipeline, and how many it has.
@@ -56,18 +59,18 @@ class MergedAdapters:
             )
         known = named_layers(self._pipe)
         matched = {name: parts for name, parts in layers.items() if name in known}
-        if weight == 0:
-            return len(matched), len(layers)
         with torch.no_grad():
             for name, parts in matched.items():
-                module = known[name]
+                module, strength = known[name].module, weight * block_weight(blocks, known[name].block)
+                if strength == 0:
+                    continue
                 if set(parts) - {"diff_b"}:
                     weights = self._original_kept(name, module, "weight")
                     label = f"{path.stem}: {name}"
-                    weights.copy_(adapted(weights.float(), parts, weight, label).to(weights.dtype))
+                    weights.copy_(adapted(weights.float(), parts, strength, label).to(weights.dtype))
                 if "diff_b" in parts:
                     bias = self._original_kept(name, module, "bias")
-                    bias.copy_((bias.float() + weight * parts["diff_b"].to(bias.device)).to(bias.dtype))
+                    bias.copy_((bias.float() + strength * parts["diff_b"].to(bias.device)).to(bias.dtype))
         return len(matched), len(layers)
 
     def restore(self) -> None:

@@ -5,7 +5,10 @@ diffusers layout, on SDXL often after the layout the model was first published i
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
+
+from explorer.lora_blocks import BlockCounts, block_of, loaded_blocks
 
 _RESNET = {
     "norm1": "in_layers.0",
@@ -26,40 +29,45 @@ _OUTSIDE = {
 }
 
 
-def named_layers(pipe: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class NamedLayer:
+    """A layer of a pipeline that a file may have something for."""
+
+    module: Any
+    block: str
+    """Where it lies: `down.1`, `text`."""
+
+
+def named_layers(pipe: Any) -> dict[str, NamedLayer]:
     """Every layer with a weight, under each name a file may give it.
 
     Returns:
-        Modules by names such as `lora_unet_down_blocks_0_resnets_0_conv1`,
+        Layers by names such as `lora_unet_down_blocks_0_resnets_0_conv1`,
         `lora_unet_input_blocks_1_0_in_layers_2` and `lora_te1_text_model_encoder_layers_0_mlp_fc1`.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, NamedLayer] = {}
+    blocks = loaded_blocks(pipe)
     unet = getattr(pipe, "unet", None)
     if unet is not None:
         layers = unet.config.layers_per_block
-        for name, module in _weighted(unet):
-            found[f"lora_unet_{_word(name)}"] = module
+        for name, layer in _weighted(pipe, "unet", blocks):
+            found[f"lora_unet_{_word(name)}"] = layer
             original = _word(original_unet_name(name, layers))
-            found[f"lora_unet_{original}"] = module
+            found[f"lora_unet_{original}"] = layer
             if "_upsamplers_" in _word(name):
                 # It stands behind the block's attention, or in its place where there is none.
-                found[f"lora_unet_{original.replace('_2_conv', '_1_conv')}"] = module
-    transformer = getattr(pipe, "transformer", None)
-    if transformer is not None:
-        for name, module in _weighted(transformer):
-            found[f"lora_unet_{_word(name)}"] = module
-            found[f"lora_transformer_{_word(name)}"] = module
+                found[f"lora_unet_{original.replace('_2_conv', '_1_conv')}"] = layer
+    for name, layer in _weighted(pipe, "transformer", blocks):
+        found[f"lora_unet_{_word(name)}"] = layer
+        found[f"lora_transformer_{_word(name)}"] = layer
     encoders = (("text_encoder", ("te", "te1")), ("text_encoder_2", ("te2",)), ("text_encoder_3", ("te3",)))
     for part, prefixes in encoders:
-        encoder = getattr(pipe, part, None)
-        if encoder is None:
-            continue
-        for name, module in _weighted(encoder):
+        for name, layer in _weighted(pipe, part, blocks):
             # transformers dropped the level `text_model` of CLIP; files still have it.
             plain = name.removeprefix("text_model.")
             for prefix in prefixes:
-                found[f"lora_{prefix}_{_word(plain)}"] = module
-                found[f"lora_{prefix}_text_model_{_word(plain)}"] = module
+                found[f"lora_{prefix}_{_word(plain)}"] = layer
+                found[f"lora_{prefix}_text_model_{_word(plain)}"] = layer
     return found
 
 
@@ -96,12 +104,13 @@ def _inner(kind: str, parts: list[str]) -> str:
     return _RESNET.get(rest, rest) if kind == "resnets" else rest
 
 
-def _weighted(network: Any) -> Iterator[tuple[str, Any]]:
-    for name, module in network.named_modules():
+def _weighted(pipe: Any, part: str, blocks: BlockCounts) -> Iterator[tuple[str, NamedLayer]]:
+    network = getattr(pipe, part, None)
+    for name, module in () if network is None else network.named_modules():
         base = getattr(module, "base_layer", module)  # a layer that peft has wrapped
         weight = getattr(base, "weight", None)
         if weight is not None and not name.endswith(".base_layer") and ".lora_" not in name:
-            yield name, base
+            yield name, NamedLayer(base, block_of(part, name, blocks))
 
 
 def _word(name: str) -> str:

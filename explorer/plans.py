@@ -12,19 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from explorer.checkpoints import content_hash, native_size
-from explorer.conditioning import CLIP_FAMILIES
+from explorer.checkpoints import content_hash
 from explorer.errors import InvalidRequest, UnknownName
 from explorer.library import ModelLibrary
-from explorer.requests import GenerateRequest, Sampling
-from explorer.samplers import AUTOMATIC, default_sampler, sampler_names
+from explorer.model_settings import (
+    added_words,
+    check_fit,
+    check_settings,
+    check_usable,
+    settings_of,
+    unusable,
+)
+from explorer.requests import GenerateRequest
 from explorer.suites import SuiteLibrary, custom_suite
 from explorer.types import Model, Prompt, Recipe, Suite
 
 MAX_CELLS = 1_000_000
 MAX_SEED = 2**32 - 1
-SIZE_STEP = 8
-SIZE_RANGE = (64, 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,17 @@ class Planner:
     file_hash: Callable[[Path], str]
 
     def check(self, request: GenerateRequest) -> tuple[tuple[Model, ...], Suite]:
-        """Check everything about a request that needs no file hash.
+        """Check everything about a request that needs no file hash, as it is submitted.
 
         Raises:
-            InvalidRequest: Something cannot be done; says what to change.
+            InvalidRequest: Something cannot be done, or a model cannot be used; says what to change.
         """
-        check_sampling(request.sampling)
+        models, suite = self._read(request)
+        check_usable(models)
+        return models, suite
+
+    def _read(self, request: GenerateRequest) -> tuple[tuple[Model, ...], Suite]:
+        check_settings(request)
         if not request.models:
             raise InvalidRequest("Choose at least one model.")
         if request.seeds < 1:
@@ -93,7 +102,7 @@ class Planner:
             raise InvalidRequest(f"The batch size must be 1 or more, not {request.batch_size}.")
         models = tuple(dict.fromkeys(self.models.resolve(name) for name in request.models))
         for model in models:
-            check_fit(request.sampling, model)
+            check_fit(request, model)
         suite = self._suite(request)
         cells = count_cells(request, models, suite)
         if cells > MAX_CELLS:
@@ -101,8 +110,16 @@ class Planner:
         return models, suite
 
     def plan(self, request: GenerateRequest) -> Plan:
-        """Spell out every cell. Reads model files that were never hashed before."""
-        models, suite = self.check(request)
+        """Spell out every cell. Reads model files that were never hashed before.
+
+        Raises:
+            InvalidRequest: Something cannot be done, or none of the models can be used.
+        """
+        models, suite = self._read(request)
+        # A job plans when its turn comes: of several models, one that has gone bad since it
+        # was submitted fails alone, while it is drawn.
+        if all(unusable(model) for model in models):
+            check_usable(models)
         names: dict[str, str] = {}
         cells: dict[str, Cell] = {}
         for model in models:
@@ -132,22 +149,26 @@ class Planner:
     def _recipes(self, request: GenerateRequest, model: Model, suite: Suite) -> list[Recipe]:
         checkpoint_hash = content_hash(model.checkpoint, self.file_hash)
         loras = tuple((w.lora.name, self.file_hash(w.lora.path), w.weight) for w in model.loras)
-        model_hash = digest([checkpoint_hash, sorted((h, w) for _, h, w in loras)])
-        width, height = native_size(model.checkpoint)
-        sampling = request.sampling
+        blocks = tuple(weighted.blocks for weighted in model.loras)
+        # Weights per block count only where there are any: pictures drawn before they existed stay found.
+        carried = [(h, w, *([b] if b else [])) for (_, h, w), b in zip(loras, blocks, strict=True)]
+        model_hash = digest([checkpoint_hash, sorted(carried)])
+        sampling = settings_of(request, model)
         shared: dict[str, Any] = {
             "model": model.name,
             "model_hash": model_hash,
             "checkpoint_hash": checkpoint_hash,
             "loras": loras,
-            "sampler": sampler_of(sampling, model),
+            "lora_blocks": blocks if any(blocks) else (),
+            "sampler": sampling.sampler,
             "steps": sampling.steps,
-            "guidance": float(sampling.guidance),
+            "guidance": sampling.guidance,
             "clip_skip": sampling.clip_skip,
             "long_prompts": sampling.long_prompts,
             "weighting": sampling.weighting,
-            "width": sampling.width or width,
-            "height": sampling.height or height,
+            "trigger_words": added_words(request, model),
+            "width": sampling.width,
+            "height": sampling.height,
             "suite": suite.id,
         }
         seeds = range(request.first_seed, request.first_seed + request.seeds)
@@ -163,56 +184,6 @@ def count_cells(request: GenerateRequest, models: Sequence[Model], suite: Suite)
     return len(models) * len({prompt.text for prompt in suite.prompts}) * request.seeds
 
 
-def sampler_of(sampling: Sampling, model: Model) -> str:
-    """The sampler a model is drawn with: the chosen one, or what suits its family."""
-    automatic = sampling.sampler == AUTOMATIC
-    return default_sampler(model.checkpoint.family) if automatic else sampling.sampler
-
-
-def check_fit(sampling: Sampling, model: Model) -> None:
-    """Refuse settings that a model's family has not.
-
-    Raises:
-        InvalidRequest: Says which setting, and what to choose instead.
-    """
-    name, family = model.checkpoint.name, model.checkpoint.family
-    if family == "unknown":
-        return  # loading will say why it cannot be used
-    if sampling.sampler not in sampler_names(family):
-        raise InvalidRequest(
-            f"The sampler {sampling.sampler} is not right for {name}. "
-            f"Choose {AUTOMATIC}, or one of: {', '.join(sampler_names(family)[1:])}."
-        )
-    if family not in CLIP_FAMILIES and (
-        sampling.clip_skip > 1 or sampling.long_prompts or sampling.weighting
-    ):
-        raise InvalidRequest(
-            f"Clip skip, long prompts and prompt weights work with SD 1.x, SD 2 and SDXL, not with {name}."
-        )
-
-
-def check_sampling(sampling: Sampling) -> None:
-    """Refuse settings no model can draw with.
-
-    Raises:
-        InvalidRequest: Says which setting, and what is allowed.
-    """
-    if sampling.sampler not in sampler_names():
-        raise UnknownName("sampler", sampling.sampler, sampler_names())
-    if not 1 <= sampling.steps <= 1000:
-        raise InvalidRequest(f"Steps must lie between 1 and 1000, not {sampling.steps}.")
-    if not 0 <= sampling.guidance <= 100:
-        raise InvalidRequest(f"The guidance scale must lie between 0 and 100, not {sampling.guidance:g}.")
-    if not 1 <= sampling.clip_skip <= 12:
-        raise InvalidRequest(f"Clip skip must lie between 1 and 12, not {sampling.clip_skip}.")
-    low, high = SIZE_RANGE
-    for name, value in (("width", sampling.width), ("height", sampling.height)):
-        if value is not None and (not low <= value <= high or value % SIZE_STEP):
-            raise InvalidRequest(
-                f"The {name} must be a multiple of {SIZE_STEP} between {low} and {high}, not {value}."
-            )
-
-
 def digest(parts: Any) -> str:
     """SHA-256 of a JSON-plain value in one fixed spelling."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -223,7 +194,7 @@ def _recipe(shared: dict[str, Any], prompt: Prompt, negative: str, seed: int) ->
     decides = ("model_hash", "sampler", "steps", "guidance", "width", "height")
     parts = {name: shared[name] for name in decides} | {"p": prompt.text, "n": negative, "s": seed}
     # Only what was chosen is part of the key: pictures drawn before these settings existed stay found.
-    usual = {"clip_skip": 1, "long_prompts": False, "weighting": False}
+    usual = {"clip_skip": 1, "long_prompts": False, "weighting": False, "trigger_words": ""}
     parts |= {name: shared[name] for name, value in usual.items() if shared[name] != value}
     key = digest(parts)
     return Recipe(

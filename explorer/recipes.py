@@ -29,12 +29,22 @@ def parameters_text(recipe: Recipe) -> str:
         "Model hash": recipe.checkpoint_hash[:10],
         "Model": recipe.model.split("+")[0],
     }
+    if recipe.source:  # made elsewhere: what is unknown stays unsaid
+        unknown = {"Steps": 0, "Sampler": "", "CFG scale": "0", "Seed": -1, "Model hash": ""}
+        settings = {name: value for name, value in settings.items() if value != unknown.get(name)}
     if recipe.clip_skip > 1:
         settings["Clip skip"] = recipe.clip_skip
     if recipe.loras:
         hashes = ", ".join(f"{name}: {digest[:12]}" for name, digest, _ in recipe.loras)
         settings["Lora hashes"] = f'"{hashes}"'
-    lines = [recipe.prompt + loras]
+    if recipe.lora_blocks:
+        blocks = (
+            f"{name}: {' '.join(f'{block}={weight:g}' for block, weight in each)}"
+            for (name, _, _), each in zip(recipe.loras, recipe.lora_blocks, strict=False)
+            if each
+        )
+        settings["Lora blocks"] = f'"{", ".join(blocks)}"'
+    lines = [recipe.full_prompt + loras]
     if recipe.negative:
         lines.append(f"Negative prompt: {recipe.negative}")
     lines.append(", ".join(f"{name}: {value}" for name, value in settings.items()))

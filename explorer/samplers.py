@@ -5,6 +5,7 @@ several schedulers run on a family without an error and draw with a wrong noise 
 some ignore the seed.
 """
 
+import re
 from typing import Any, NamedTuple
 
 from explorer.types import Family
@@ -45,7 +46,24 @@ def sampler_names(family: Family | None = None) -> list[str]:
 
 def default_sampler(family: Family) -> str:
     """What `Automatic` means for a family."""
+    # Not what `FamilyAdapter.recommended` says: that is each family at its best, with Karras
+    # steps for the older ones. Automatic compares models under the plainest sampler that all
+    # of them share, and what it means is part of the keys of pictures drawn so far.
     return "Euler" if family in _FLOW else "DPM++ 2M"
+
+
+def known_sampler(spelling: str, family: Family) -> str:
+    """The name here of a sampler that another tool spells `dpmpp_2m_k` or `euler_ancestral`.
+
+    Empty when the family has none of that name.
+    """
+    wanted = _letters(spelling)
+    return next((name for name in _table(family) if _letters(name) == wanted), "")
+
+
+def _letters(name: str) -> str:
+    plain = re.sub("_k$", " karras", name.casefold()).replace("dpmpp", "dpm++").replace("ancestral", "a")
+    return re.sub(r"[^a-z0-9+]", "", plain)
 
 
 def scheduler_choice(sampler: str, family: Family = "sd15") -> SchedulerChoice:

@@ -17,7 +17,7 @@ Layout = Literal["diffusers", "single_file", "transformer_only"]
 Difficulty = Literal["easy", "medium", "hard"]
 Tier = Literal["bundled", "standard", "large"]
 JobKind = Literal["generate", "analyze", "fetch"]
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 
 
 # What is compared
@@ -85,12 +85,34 @@ def _plain(file: ModelFile | Checkpoint | Lora) -> dict[str, Any]:
     return {"name": file.name, "size_mb": round(file.size_bytes / 1e6, 1), "bundled": file.bundled}
 
 
+BlockWeights = tuple[tuple[str, float], ...]
+"""Names of blocks, such as `down` or `up.1`, and by what a LoRA's weight is multiplied there."""
+
+
 @dataclass(frozen=True, slots=True)
 class WeightedLora:
     """A LoRA and how strongly it is applied; 0 changes nothing, 1 is as trained."""
 
     lora: Lora
     weight: float = 1.0
+    blocks: BlockWeights = ()
+    """Sorted, and only those that are not 1, however they were given."""
+
+    def __post_init__(self) -> None:
+        """Bring the blocks into their one spelling: what is equal must have equal keys."""
+        object.__setattr__(self, "blocks", tuple(sorted(each for each in self.blocks if each[1] != 1)))
+
+    @property
+    def name(self) -> str:
+        """As people write it: `lora:0.8[down=0.5]`."""
+        inside = ",".join(f"{block}={_short(weight)}" for block, weight in self.blocks)
+        return f"{self.lora.name}:{_short(self.weight)}" + (f"[{inside}]" if inside else "")
+
+
+def _short(number: float) -> str:
+    """Short where nothing is lost by it, as names are read back."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +125,7 @@ class Model:
     @property
     def name(self) -> str:
         """As people write it: `checkpoint+lora:0.8`."""
-        parts = [self.checkpoint.name, *(f"{w.lora.name}:{w.weight:g}" for w in self.loras)]
-        return "+".join(parts)
+        return "+".join([self.checkpoint.name, *(weighted.name for weighted in self.loras)])
 
     @property
     def problem(self) -> str:
@@ -204,12 +225,24 @@ class Recipe:
     clip_skip: int = 1
     long_prompts: bool = False
     weighting: bool = False
+    trigger_words: str = ""
+    """Put before the prompt when the picture was drawn; `prompt` is what was asked for."""
+    lora_blocks: tuple[BlockWeights, ...] = ()
+    """For each of `loras`; empty when none has weights per block."""
     batch_size: int = 1
     precision: str = ""
     device: str = ""
     placement: str = ""
     """How the model was fitted into memory, and what else has a part in the picture."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Of a picture made elsewhere: `tool`, `file` and its `sha256`. What its tool does not say is
+    unknown: seed -1, steps 0, guidance 0, and empty texts."""
+
+    @property
+    def full_prompt(self) -> str:
+        """The prompt as the model reads it."""
+        return f"{self.trigger_words}, {self.prompt}" if self.trigger_words else self.prompt
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form, as written into the PNG."""
@@ -220,6 +253,9 @@ class Recipe:
         """The recipe that `to_dict` wrote; unknown keys of a newer program are ignored."""
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
         known["loras"] = tuple((str(n), str(h), float(w)) for n, h, w in known.get("loras", ()))
+        known["lora_blocks"] = tuple(
+            tuple((str(n), float(w)) for n, w in blocks) for blocks in known.get("lora_blocks", ())
+        )
         return cls(**known)
 
 
@@ -236,9 +272,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """One value of one metric for one picture, or the reason there is none."""
+    """One value of one metric for one picture or several, or the reason there is none."""
 
     image_id: str
+    """The picture; the first one where the value belongs to several."""
     metric: str
     tier: str
     value: float | None
@@ -248,6 +285,10 @@ class ScoreRow:
     backbone: str
     revision: str
     preprocessing: str
+    unit: tuple[str, ...] = ()
+    """Ids of all pictures that the value belongs to; empty when `image_id` says it."""
+    level: str = "image"
+    """What one value belongs to: "image", "prompt" (of a model), or "model"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +307,10 @@ class LeaderboardRow:
     unscored: int
     reason: str | None = None
     """Why there is no mean, in the words of the most common unscored reason."""
+    level: str = "image"
+    """What one value of the metric belongs to: "image", "prompt" or "model"."""
+    blank: int = 0
+    """Pictures on which nothing is to be seen. Their values count: they are what the model made."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form."""
@@ -312,11 +357,15 @@ class Job:
     step: int = 0
     steps: int = 0
     """Where the batch in flight stands."""
+    priority: int = 0
+    """Higher ones go first; equal ones in the order of the queue."""
+    made: int = 0
+    """Pictures that were drawn, not found; scores that were computed, not known."""
 
     @property
     def active(self) -> bool:
-        """Whether it still waits or works."""
-        return self.state in ("queued", "running")
+        """Whether anything is still to come of it: it waits, works or is paused."""
+        return self.state in ("queued", "running", "paused")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form."""

@@ -5,13 +5,17 @@ a recipe into the arguments of its pipeline, turns the pipeline's latents into w
 decoder takes, and knows the sizes, the token limit and the settings its authors recommend.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from explorer.facts import FAMILY_NAMES
-from explorer.types import Family, Recipe
+from explorer.samplers import known_sampler
+from explorer.types import Checkpoint, Family, Recipe
 
+HYPER = "hyper(?![ _-]*real)"
+"""The few-step variant of that name, and not the hyperrealism that many checkpoints promise."""
 Half = Literal["float16", "bfloat16"]
 AfterStep = Callable[[int, int, Any], None]
 """Told after each denoising step: (steps done, steps in all, latents). May raise to stop."""
@@ -35,7 +39,7 @@ class FamilyAdapter:
     """Classes of `diffusers` that draw from text; the first is for files without a folder."""
     recommended: Recommended
     variants: tuple[tuple[str, Recommended], ...] = ()
-    """Other settings for checkpoints with this word in their name; the first that fits."""
+    """Other settings for checkpoints whose name this pattern is found in; the first that fits."""
     main: str = "transformer"
     """The network that is run in every step."""
     main_class: str = ""
@@ -48,6 +52,8 @@ class FamilyAdapter:
     reader: str = "tokenizer"
     """The tokenizer that reads most of a prompt."""
     token_limit: int = 512
+    guided_by_cfg: bool = True
+    """Whether what other tools write down as CFG is the scale that a recipe calls guidance."""
     published: tuple[str, ...] = ()
     """Repositories of the Hub that hold every part; looked for in its cache on the disk."""
 
@@ -59,7 +65,18 @@ class FamilyAdapter:
     def recommend(self, checkpoint_name: str) -> Recommended:
         """Sampler, steps and guidance for a checkpoint; few-step variants are told by name."""
         name = checkpoint_name.casefold()
-        return next((settings for word, settings in self.variants if word in name), self.recommended)
+        return next((settings for word, settings in self.variants if re.search(word, name)), self.recommended)
+
+    def settings_for(self, checkpoint: Checkpoint) -> Recommended:
+        """What a checkpoint's maker wrote down beside it; what is not said there, as `recommend`."""
+        usual = self.recommend(f"{checkpoint.name} {checkpoint.facts.variant}")
+        said = checkpoint.facts.recommended
+        guidance = said.guidance if self.guided_by_cfg else None
+        return Recommended(
+            sampler=known_sampler(said.sampler, self.family) or usual.sampler,
+            steps=said.steps or usual.steps,
+            guidance=usual.guidance if guidance is None else guidance,
+        )
 
     def wrong_size(self, width: int, height: int) -> str | None:
         """Why a size in pixels cannot be drawn, or None."""
@@ -89,7 +106,7 @@ class FamilyAdapter:
 
     def text(self, pipe: Any, recipe: Recipe, count: int) -> dict[str, Any]:
         """Prompt and negative prompt, in the form the pipeline takes them."""
-        return {"prompt": recipe.prompt, "negative_prompt": recipe.negative}
+        return {"prompt": recipe.full_prompt, "negative_prompt": recipe.negative}
 
     def guidance(self, pipe: Any, recipe: Recipe) -> dict[str, Any]:
         """The guidance scale, and the switches of the family."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.families.base import FamilyAdapter, Recommended
+from explorer.families.base import HYPER, FamilyAdapter, Recommended
 from explorer.types import Recipe
 
 
@@ -11,9 +11,12 @@ from explorer.types import Recipe
 class Flux(FamilyAdapter):
     """Flux.1: the guidance scale is an input of the network, and there is no negative prompt."""
 
+    # Other tools write CFG 1 for it and name the distilled scale elsewhere.
+    guided_by_cfg: bool = False
+
     def text(self, pipe: Any, recipe: Recipe, count: int) -> dict[str, Any]:
         """The prompt alone."""
-        return {"prompt": recipe.prompt}
+        return {"prompt": recipe.full_prompt}
 
     def guidance(self, pipe: Any, recipe: Recipe) -> dict[str, Any]:
         """The distilled scale, and how much T5 reads."""
@@ -41,9 +44,11 @@ class Flux(FamilyAdapter):
 class Chroma(Flux):
     """Chroma: Flux without the distillation, so with guidance and a negative prompt."""
 
+    guided_by_cfg: bool = True
+
     def text(self, pipe: Any, recipe: Recipe, count: int) -> dict[str, Any]:
         """Prompt and negative prompt."""
-        return {"prompt": recipe.prompt, "negative_prompt": recipe.negative}
+        return {"prompt": recipe.full_prompt, "negative_prompt": recipe.negative}
 
     def reads_negative(self, pipe: Any, recipe: Recipe) -> bool:
         """When guidance is on."""
@@ -63,7 +68,7 @@ class Flux2(FamilyAdapter):
         import torch
 
         # The first parameter of this pipeline is an image: always name the prompt.
-        arguments: dict[str, Any] = {"prompt": recipe.prompt}
+        arguments: dict[str, Any] = {"prompt": recipe.full_prompt}
         if recipe.negative and self.reads_negative(pipe, recipe):
             with torch.no_grad():
                 embeddings, _ = pipe.encode_prompt(
@@ -91,7 +96,7 @@ FLUX = Flux(
     recommended=Recommended("Euler", 28, 3.5),
     variants=(
         ("schnell", Recommended("Euler", 4, 0.0)),
-        ("hyper", Recommended("Euler", 8, 3.5)),
+        (HYPER, Recommended("Euler", 8, 3.5)),
         ("turbo", Recommended("Euler", 8, 3.5)),
     ),
     main_class="FluxTransformer2DModel",

@@ -14,8 +14,8 @@ class QwenImage(FamilyAdapter):
     def text(self, pipe: Any, recipe: Recipe, count: int) -> dict[str, Any]:
         """An empty negative prompt is a space: the template leaves no token for nothing."""
         if recipe.guidance <= 1:
-            return {"prompt": recipe.prompt}
-        return {"prompt": recipe.prompt, "negative_prompt": recipe.negative or " "}
+            return {"prompt": recipe.full_prompt}
+        return {"prompt": recipe.full_prompt, "negative_prompt": recipe.negative or " "}
 
     def guidance(self, pipe: Any, recipe: Recipe) -> dict[str, Any]:
         """True guidance; the other scale is for distilled networks."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from explorer.families.base import FamilyAdapter, Recommended
+from explorer.families.base import HYPER, FamilyAdapter, Recommended
 from explorer.types import Recipe
 
 _LIGHTNING = Recommended("Euler", 8, 1.0)
@@ -37,7 +37,7 @@ SD15 = StableDiffusion(
     family="sd15",
     pipelines=("StableDiffusionPipeline",),
     recommended=Recommended("DPM++ 2M Karras", 25, 7.0),
-    variants=(("lcm", _LCM), ("hyper", _LIGHTNING), ("turbo", _LIGHTNING), ("lightning", _LIGHTNING)),
+    variants=(("lcm", _LCM), (HYPER, _LIGHTNING), ("turbo", _LIGHTNING), ("lightning", _LIGHTNING)),
     native_side=512,
     half="float16",
     published=("stable-diffusion-v1-5/stable-diffusion-v1-5",),
@@ -57,7 +57,7 @@ SDXL = StableDiffusion(
     recommended=Recommended("DPM++ 2M Karras", 30, 6.0),
     variants=(
         ("lightning", _LIGHTNING),
-        ("hyper", _LIGHTNING),
+        (HYPER, _LIGHTNING),
         ("lcm", _LCM),
         ("turbo", Recommended("Euler a", 4, 1.0)),
     ),

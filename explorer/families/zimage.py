@@ -13,7 +13,7 @@ class ZImage(FamilyAdapter):
 
     def text(self, pipe: Any, recipe: Recipe, count: int) -> dict[str, Any]:
         """Fresh lists each time: the pipeline writes its chat template into the caller's list."""
-        return {"prompt": [recipe.prompt], "negative_prompt": [recipe.negative]}
+        return {"prompt": [recipe.full_prompt], "negative_prompt": [recipe.negative]}
 
     def to_decode(self, pipe: Any, latents: Any, recipe: Recipe) -> Any:
         """Scaled and shifted."""

@@ -65,7 +65,8 @@ def _frequent_tags(text: str) -> tuple[str, ...]:
     often = [tag for tag, count in counts.items() if count >= 0.9 * most]
     often.sort(key=lambda tag: -counts[tag])
     words = (clean_text(tag, 120) for tag in often[:20])
-    return tuple(word for word in words if word and word not in _COMMON_TAGS)[:3]
+    # One letter is no word that anybody was taught: it is the "a" of captions taken apart.
+    return tuple(word for word in words if len(word) > 1 and word not in _COMMON_TAGS)[:3]
 
 
 def _peft_rank(config: Mapping[str, Any]) -> tuple[int | None, float | None]:
@@ -149,6 +150,7 @@ _LABELS: dict[str, tuple[str, ...]] = {
 _SPELLINGS = {
     "Illustrious": r"illustrious|(?<![a-z])ilxl",
     "NoobAI": r"noob[ _-]?(ai|xl)",
+    "Hyper": r"(?<![a-z])hyper(?![ _-]*real)",
     "Inpainting": r"inpaint",
 }
 

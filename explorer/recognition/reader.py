@@ -16,7 +16,7 @@ from explorer.recognition.parts import find_helper, find_part
 from explorer.recognition.sidecars import facts_from_sidecars
 from explorer.types import Layout
 
-VERSION = 1
+VERSION = 2
 """Raise it when the rules change: what was recognised by older ones is read again."""
 SAFE = (".safetensors", ".sft")
 PICKLED = (".ckpt", ".pt", ".pth", ".bin")
@@ -53,7 +53,7 @@ def read_model(
     except OSError as error:
         problem = f"{label} cannot be read: {error.strerror or error}."
         layout, facts = "single_file", ModelFacts(hint, problem=problem)
-    return layout, _with_words(facts, words, path.stem)
+    return layout, with_words(facts, words, path.stem)
 
 
 def facts_of(header: Header, label: str) -> tuple[Layout, ModelFacts]:
@@ -139,8 +139,8 @@ def _quantised(header: Header) -> str:
     return form and f"{form}, which this program cannot draw with. Use its fp16 or bf16 .safetensors file."
 
 
-def _with_words(facts: ModelFacts, words: ModelFacts, stem: str) -> ModelFacts:
-    """Facts from tensors, completed by what people wrote."""
+def with_words(facts: ModelFacts, words: ModelFacts, stem: str) -> ModelFacts:
+    """Facts from tensors, completed by what people wrote; `stem` is the file's name without ending."""
     base = words.base or facts.base
     # What a model site says of a file is kinder to read than what a trainer's log says.
     merged = facts.or_else(words)

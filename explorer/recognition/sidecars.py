@@ -90,6 +90,7 @@ def _read_json(path: Path) -> ModelFacts:
             records, "description", "modelDescription", "ModelDescription", "notes", limit=2000
         ),
         licence=_licence(records),
+        page=_page(records),
         trigger_words=words,
         recommended=_settings(records),
     )
@@ -158,6 +159,17 @@ def _licence(records: Iterable[Mapping[str, Any]]) -> str:
         if isinstance(uses, list) and all(isinstance(use, str) for use in uses):
             allowed = ", ".join(use for use in uses if use != "None")
             return clean_text(f"commercial use: {allowed or 'none'}")
+    return ""
+
+
+def _page(records: Iterable[Mapping[str, Any]]) -> str:
+    """The address of the page about it; Civitai's own answers tell two numbers instead."""
+    for record in records:
+        page, model, version = (record.get(name) for name in ("page", "modelId", "id"))
+        if isinstance(page, str) and page.startswith(("https://", "http://")):
+            return clean_text(page)
+        if type(model) is int and type(version) is int and model > 0 < version:
+            return f"https://civitai.com/models/{model}?modelVersionId={version}"
     return ""
 
 

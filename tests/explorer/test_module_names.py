@@ -40,4 +40,5 @@ def test_text_encoder_layers_go_by_old_and_new_names() -> None:
     layers = named_layers(SimpleNamespace(text_encoder=encoder))
     first = layers["lora_te_text_model_encoder_layers_0_mlp_fc1"]
     assert first is layers["lora_te1_encoder_layers_0_mlp_fc1"]
-    assert first.weight.shape == (512, 128)
+    assert first.module.weight.shape == (512, 128)
+    assert first.block == "text"

@@ -4,7 +4,12 @@ from pathlib import Path
 import pytest
 
 from explorer import Explorer, GenerateRequest, InvalidRequest, Sampling, Settings
+from explorer.library import ModelLibrary
+from explorer.plans import Planner
+from explorer.suites import SuiteLibrary
+from explorer.types import Recipe
 from tests.fakes import copy_checkpoint, write_suite
+from tests.model_files import SD15, SD15_LORA, write_model
 
 REQUEST = GenerateRequest(models=("tiny-a", "tiny-b"), suite="tiny", seeds=2)
 
@@ -47,6 +52,38 @@ def test_whatever_changes_the_picture_changes_every_key(
 def test_what_changes_no_picture_changes_no_key(explorer: Explorer) -> None:
     same = replace(REQUEST, batch_size=1, sampling=Sampling(width=64, height=64, guidance=5))
     assert keys(explorer, same) == keys(explorer, REQUEST)
+
+
+def test_weights_per_block_count_where_there_are_any_and_old_keys_stay(
+    tmp_path: Path, settings: Settings
+) -> None:
+    write_model(tmp_path / "checkpoints" / "photo.safetensors", SD15)
+    write_model(tmp_path / "loras" / "old.safetensors", SD15_LORA)
+    library = ModelLibrary((tmp_path,), tmp_path / "nothing")
+    suites = SuiteLibrary(settings.prompts, settings.suites)
+    planner = Planner(library, suites, lambda path: path.stem[0] * 64)
+    sampling = Sampling(sampler="DDIM", steps=3, guidance=4.0, width=64, height=64)
+
+    def planned(model: str) -> Recipe:
+        request = GenerateRequest(models=(model,), prompts=("a red circle",), seeds=1, sampling=sampling)
+        (cell,) = planner.plan(request).cells
+        return cell.recipe
+
+    # Keys as the program made them before there were weights per block.
+    known = {
+        "photo": "1b48620c89c069ebe23188d8fa8f10e55ec83c2dca7cb123710c3a5d64ea9ee5",
+        "photo+old": "990b2c8eeb3cdc600cfddc7033738fda8439f217b48a077bda030f8b16a9ddfd",
+        "photo+old:0.8": "ac3b59d166d4203255bd2e6bed2fe3c5debd5b6729e4528e27565f29619f6b38",
+        "photo+old:0.8[down=1,text=1]": "ac3b59d166d4203255bd2e6bed2fe3c5debd5b6729e4528e27565f29619f6b38",
+        "photo+old:0.8+old:-1": "6191f6822885e4ef06395208d5eb4f4899ab01ea5c9a4a88a7584031c19ff69e",
+    }
+    assert {name: planned(name).cell for name in known} == known
+    assert {planned(name).lora_blocks for name in known} == {()}
+    changed = ("[down=0.5]", "[up=0.5]", "[down=0.25]", "[down=0.5,up=0.5]", "[up=0]", "+old:-1[up=0]")
+    keys = {planned(f"photo+old:0.8{blocks}").cell for blocks in changed}
+    assert len(keys | set(known.values())) == len(changed) + 4
+    assert planned("photo+old:0.8[up=.5,down=0.5]").cell == planned("photo+old:0.8[down=.5,up=.5]").cell
+    assert planned("photo+old+old[up=0]").lora_blocks == ((), (("up", 0.0),))
 
 
 def test_the_same_cells_are_the_same_run_in_any_order(explorer: Explorer) -> None:

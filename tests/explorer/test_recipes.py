@@ -81,6 +81,16 @@ def test_a_cut_file_is_an_os_error(tmp_path: Path, keep: int) -> None:
         read_recipe(tmp_path / "b.png")
 
 
+def test_weights_per_block_survive_and_pictures_from_before_them_are_read(tmp_path: Path) -> None:
+    blocks = ((), (("down", 0.5), ("text", 0.0)))
+    recipe = make_recipe(loras=(("style", "d" * 64, 0.8), ("b", "e" * 64, 1.0)), lora_blocks=blocks)
+    assert read_recipe(save(tmp_path / "a.png", recipe)) == recipe
+    assert parameters_text(recipe).endswith(', Lora blocks: "b: down=0.5 text=0"')
+    before = make_recipe().to_dict()
+    del before["lora_blocks"]
+    assert Recipe.from_dict(before) == make_recipe()
+
+
 def test_fields_of_a_newer_program_are_ignored() -> None:
     recipe = make_recipe()
     assert Recipe.from_dict(recipe.to_dict() | {"hologram": True}) == recipe

@@ -13,7 +13,7 @@ WEIGHTS = sorted(ASSETS.rglob("*.safetensors"))
 def test_there_are_weights() -> None:
     folders = {path.relative_to(ASSETS).parts[0] for path in WEIGHTS}
     assert folders == {"models", "loras", "clip", "lpips", "vqa", "detector", "dinov3-vit", "dinov3-convnext"}
-    models = {path.name for path in (ASSETS / "models").iterdir()}
+    models = {path.name for path in (ASSETS / "models").iterdir() if path.is_dir()}
     assert models == {"shapes-base", "shapes-mid", "shapes-early", "shapes-xl"}
 
 

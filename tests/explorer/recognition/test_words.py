@@ -9,7 +9,7 @@ import pytest
 
 from explorer.facts import ModelFacts, RecommendedSettings, clean_text
 from explorer.library import ModelLibrary
-from explorer.recognition.metadata import facts_from_metadata, family_of_base
+from explorer.recognition.metadata import facts_from_metadata, family_of_base, variant_words
 from explorer.recognition.reader import read_model
 from explorer.recognition.sidecars import MAX_SIDECAR_BYTES, facts_from_sidecars
 from tests.model_files import SD15_LORA, SDXL_LORA, write_model
@@ -268,3 +268,27 @@ def test_a_preview_must_be_a_picture(tmp_path: Path) -> None:
 )
 def test_names_of_base_models(base: str, family: str) -> None:
     assert family_of_base(base) == family
+
+
+@pytest.mark.parametrize(
+    ("content", "page"),
+    [
+        ({"modelId": 11, "id": 22}, "https://civitai.com/models/11?modelVersionId=22"),
+        ({"civitai": {"modelId": 11, "id": 22}}, "https://civitai.com/models/11?modelVersionId=22"),
+        ({"page": "https://huggingface.co/owner/name"}, "https://huggingface.co/owner/name"),
+        ({"modelId": "11", "id": 22}, ""),
+        ({"modelId": True, "id": 22}, ""),
+        ({"modelId": 11, "id": -1}, ""),
+        ({"page": "javascript:alert(1)"}, ""),
+        ({"page": ["https://civitai.com"]}, ""),
+    ],
+)
+def test_the_page_about_a_model(content: dict[str, Any], page: str, tmp_path: Path) -> None:
+    assert facts_from_sidecars([beside(tmp_path, "x.civitai.info", content)]).page == page
+
+
+def test_hyperrealism_is_no_few_step_variant_and_a_letter_no_trigger_word() -> None:
+    assert variant_words("sdxl", "hyperrealism XL", "Hyper-Realistic") == ""
+    assert variant_words("sdxl", "realvisxlV40_v40Hyper") == variant_words("sdxl", "Hyper-SDXL") == "Hyper"
+    tags = {"ss_tag_frequency": '{"folder": {"a": 40, "zork": 40, "cat": 3}}'}
+    assert facts_from_metadata(tags).trigger_words == ("zork",)
