@@ -4,47 +4,52 @@ What lies where, `model_scan.py` finds; what a file is, `recognition/` tells fro
 are remembered, so that asking again opens no file that did not change. Weights are never read.
 """
 
-import hashlib
+import contextlib
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from explorer.catalog import Catalog, make_catalog
 from explorer.checkpoints import as_checkpoint, as_lora, read_checkpoint, read_lora
-from explorer.errors import InvalidRequest, StorageError, UnknownName
-from explorer.facts import ModelFacts, clean_text
-from explorer.model_scan import Found, look_again, walk
+from explorer.errors import Cancelled, ExplorerError, InvalidRequest, StorageError, UnknownName
+from explorer.facts import ModelFacts
+from explorer.lora_blocks import known_blocks, missing_block
+from explorer.model_scan import Found, walk
 from explorer.model_store import ModelStore, Reading
 from explorer.pickles import convert_pickle
 from explorer.recognition.folders import weight_files
-from explorer.recognition.reader import read_model, wrong_kind
+from explorer.recognition.reader import read_model, with_words, wrong_kind
 from explorer.references import Reference, looks_like_path, read_reference
 from explorer.types import Checkpoint, Lora, Model, ModelFile, WeightedLora
 
+FEW = 16
+"""So few new files are read at once, quicker than anybody could be told about it."""
+BATCH = 50
+"""How many readings are stored at once; a program that is killed loses no more."""
+POLL_SECONDS = 0.05
+
 
 @dataclass(frozen=True, slots=True)
-class _Catalog:
-    """One scan: what was found, and the names it goes by."""
+class _Look:
+    """One walk through the folders, and what is known of what it found."""
 
-    files: tuple[ModelFile, ...]
-    found: dict[str, Found]
-    """By the id of the file."""
+    every: tuple[Found, ...]
+    own: int
+    """How many of them are the person's; those behind come with the program."""
+    readings: dict[Path, Reading]
+    """Grows while files are read."""
 
-    def model(self, name: str) -> ModelFile | None:
-        """A checkpoint; or a file nobody can read, which may be one that was damaged."""
-        return self._named(name, ("checkpoint", "unknown"))
+    def reading(self, found: Found) -> Reading | None:
+        known = self.readings.get(found.path)
+        return known if known is not None and known.signature == found.signature else None
 
-    def lora(self, name: str) -> ModelFile | None:
-        return self._named(name, ("lora",))
+    def unread(self) -> list[Found]:
+        return [found for found in self.every if self.reading(found) is None]
 
-    def fresh(self, file: ModelFile) -> bool:
-        """Whether a file still is as it was when it was scanned."""
-        again = look_again(self.found[file.id])
-        return again is not None and again.signature == self.found[file.id].signature
-
-    def _named(self, name: str, kinds: tuple[str, ...]) -> ModelFile | None:
-        return next((f for f in self.files if f.name == name and f.facts.kind in kinds), None)
+    def catalog(self) -> Catalog:
+        return make_catalog(self.every, [self.reading(found) for found in self.every], self.own)
 
 
 class ModelLibrary:
@@ -62,8 +67,17 @@ class ModelLibrary:
         self._shipped = (shipped / "models", shipped / "loras")
         self._store = store
         self._lock = threading.RLock()
+        self._closed = threading.Event()
         self._readings: dict[Path, Reading] | None = None
-        self._catalog: _Catalog | None = None
+        self._look: _Look | None = None
+        self._catalog: Catalog | None = None
+        self._reader: threading.Thread | None = None
+
+    def close(self) -> None:
+        """Read no further file: a scan that is under way ends."""
+        self._closed.set()
+        if self._reader is not None:
+            self._reader.join()
 
     def files(self) -> list[ModelFile]:
         """Everything that looks like a model, of every kind, also what cannot be used and why.
@@ -72,15 +86,32 @@ class ModelLibrary:
         """
         return list(self._scan().files)
 
+    def known(self) -> Catalog:
+        """What is known right now, for a page that must not wait.
+
+        Many new files are read in the background; until they are, the catalog says how many there are.
+        """
+        while not self._lock.acquire(timeout=POLL_SECONDS):
+            if (look := self._look) is not None and look.unread():
+                return look.catalog()  # what whoever reads them has read so far
+        try:
+            look = self._walk()
+            if len(new := look.unread()) <= FEW:
+                self._read(new)
+            else:
+                self._read_in_background()
+            self._catalog = look.catalog()
+            return self._catalog
+        finally:
+            self._lock.release()
+
     def checkpoints(self) -> list[Checkpoint]:
         """The checkpoints that can be used: the person's by place, then the bundled ones."""
-        return [
-            as_checkpoint(f) for f in self.files() if f.facts.kind == "checkpoint" and not f.facts.problem
-        ]
+        return [as_checkpoint(file) for file in self._scan().of_kind("checkpoint")]
 
     def loras(self) -> list[Lora]:
         """The LoRAs that can be used: the person's by place, then the bundled ones."""
-        return [as_lora(f) for f in self.files() if f.facts.kind == "lora" and not f.facts.problem]
+        return [as_lora(file) for file in self._scan().of_kind("lora")]
 
     def search(self, text: str = "", kind: str = "", family: str = "") -> list[ModelFile]:
         """Files of a kind and family whose name, title, variant or trigger words hold each word."""
@@ -134,53 +165,95 @@ class ModelLibrary:
         path = convert_pickle(self.file(file_id).path)
         return next(file for file in self.files() if file.path == path)
 
+    def learn(self, told: Mapping[str, ModelFacts]) -> None:
+        """Keep what a site says of files, by their ids, in the index: as long as they stay as they are."""
+        with self._lock:
+            catalog, readings, new = self._scan(), self._known_readings(), {}
+            for file_id, words in told.items():
+                if (found := catalog.found.get(file_id)) is not None:
+                    known = readings[found.path]
+                    facts = with_words(known.facts, words, found.stem)
+                    readings[found.path] = new[found.path] = replace(known, facts=facts)
+            if self._store is not None:
+                self._store.save(new)
+
     def weight_files(self) -> list[Path]:
         """The weights of everything that can be drawn with: files whose SHA-256 will be wanted."""
-        usable = [f for f in self.files() if f.facts.kind in ("checkpoint", "lora") and not f.facts.problem]
+        catalog = self._scan()
+        usable = [*catalog.of_kind("checkpoint"), *catalog.of_kind("lora")]
         return [p for f in usable for p in (weight_files(f.path) if f.layout == "diffusers" else [f.path])]
 
     def resolve(self, reference: str) -> Model:
-        """The model a reference names: `NAME`, a path, each with `+LORA:WEIGHT` behind it.
+        """The model a reference names: `NAME`, a path, each with `+LORA:WEIGHT[BLOCK=WEIGHT]` behind it.
 
         A model that is known to be damaged is returned as well, with its `problem`, so that it
         fails alone where many are drawn.
 
         Raises:
             UnknownName: No such checkpoint or LoRA; near names are given.
-            InvalidRequest: A weight is no number, or a path holds no model.
+            InvalidRequest: A weight is no number, a block is not there, or a path holds no model.
         """
         known = self._catalog
         if known is not None:
             read = _read_reference(reference, known)
-            named = [known.model(read.model), *(known.lora(name) for name, _ in read.loras)]
+            named = [known.model(read.model), *(known.lora(lora.name) for lora in read.loras)]
             if all(file is not None and known.fresh(file) for file in named):
                 return _model(read, known)
         catalog = self._scan()
         return _model(_read_reference(reference, catalog), catalog)
 
-    def _scan(self) -> _Catalog:
-        """Walk the folders, read what is new, and remember it."""
+    def _scan(self) -> Catalog:
+        """Walk the folders, read what is new, and remember it. Waits for whoever does that already.
+
+        Raises:
+            Cancelled: The program closes.
+        """
         with self._lock:
-            if self._readings is None:
-                self._readings = self._store.readings() if self._store else {}
-            every = [*walk(self._folders)]
-            own = len(every)
-            every += walk(self._shipped)
-            new = {}
-            for found in every:
-                known = self._readings.get(found.path)
-                if known is None or known.signature != found.signature:
-                    new[found.path] = _read(found)
-            gone = self._readings.keys() - {found.path for found in every}
-            if self._store is not None and (new or gone):
-                # What was not even opened is told anew each time; its name may be no text.
-                self._store.save(
-                    {f.path: new[f.path] for f in every if f.path in new and not f.problem}, gone
-                )
-            readings = {p: r for p, r in (self._readings | new).items() if p not in gone}
-            self._readings = readings
-            self._catalog = _catalog(every, [readings[found.path] for found in every], own)
+            look = self._walk()
+            self._read(look.unread())
+            self._catalog = look.catalog()
             return self._catalog
+
+    def _read_in_background(self) -> None:
+        def scan() -> None:
+            with contextlib.suppress(ExplorerError):  # whoever asks next begins again
+                self._scan()
+
+        if self._reader is None or not self._reader.is_alive():
+            self._reader = threading.Thread(target=scan, name="reading models", daemon=True)
+            self._reader.start()
+
+    def _walk(self) -> _Look:
+        """Look what is there. What comes with the program is read at once: the page is made with it."""
+        readings = self._known_readings()
+        own, shipped = [*walk(self._folders)], [*walk(self._shipped)]
+        look = _Look((*own, *shipped), len(own), readings)
+        gone = readings.keys() - {found.path for found in look.every}
+        for path in gone:
+            del readings[path]
+        if self._store is not None and gone:
+            self._store.save({}, gone)
+        prompt = [*shipped, *(found for found in own if found.problem)]
+        self._read([found for found in prompt if look.reading(found) is None])
+        self._look = look
+        return look
+
+    def _known_readings(self) -> dict[Path, Reading]:
+        if self._readings is None:
+            self._readings = self._store.readings() if self._store else {}
+        return self._readings
+
+    def _read(self, files: Sequence[Found]) -> None:
+        readings = self._known_readings()
+        for start in range(0, len(files), BATCH):
+            batch, new = files[start : start + BATCH], {}
+            for found in batch:
+                if self._closed.is_set():
+                    raise Cancelled("Stopped while reading the model files.")
+                readings[found.path] = new[found.path] = _read(found)
+            if self._store is not None:
+                # What was not even opened is told anew each time; its name may be no text.
+                self._store.save({f.path: new[f.path] for f in batch if not f.problem})
 
 
 def matching(files: Iterable[ModelFile], text: str = "", kind: str = "", family: str = "") -> list[ModelFile]:
@@ -201,57 +274,16 @@ def _read(found: Found) -> Reading:
     return Reading(found.signature, *read_model(found.path, found.beside, found.hint))
 
 
-def _catalog(every: Sequence[Found], readings: Sequence[Reading], own: int) -> _Catalog:
-    names = _unique_names(every, readings)
-    files = [
-        ModelFile(
-            id=hashlib.sha256(str(found.path).encode("utf-8", "surrogateescape")).hexdigest()[:12],
-            name=name,
-            path=found.path,
-            layout=reading.layout,
-            size_bytes=found.size_bytes,
-            facts=reading.facts,
-            bundled=position >= own,
-        )
-        for position, (found, reading, name) in enumerate(zip(every, readings, names, strict=True))
-    ]
-    return _Catalog(tuple(files), {file.id: found for file, found in zip(files, every, strict=True)})
-
-
-def _unique_names(every: Sequence[Found], readings: Sequence[Reading]) -> list[str]:
-    """A name of its own for each: a second `x` of a kind becomes `x (2)`, broken ones last."""
-    names = [""] * len(every)
-    taken: set[tuple[str, str]] = set()
-    for i in sorted(range(len(every)), key=lambda i: bool(readings[i].facts.problem)):
-        kind = readings[i].facts.kind.replace("unknown", "checkpoint")  # they are asked for alike
-        name = plain = _safe_name(every[i].stem)
-        count = 1
-        while (kind, name) in taken:
-            count += 1
-            name = f"{plain} ({count})"
-        taken.add((kind, name))
-        names[i] = name
-    return names
-
-
-def _safe_name(stem: str) -> str:
-    """A file's name as people can read and type it; never one that looks like a path."""
-    name = clean_text(stem.replace("\\", "_").replace("/", "_")).lstrip("~. ")
-    while name.lower().endswith(".safetensors"):
-        name = name[: -len(".safetensors")]
-    return name.strip() or "unnamed"
-
-
 def _searched(file: ModelFile) -> str:
     facts = file.facts
     return " ".join((file.name, facts.title, facts.variant, facts.base, *facts.trigger_words)).casefold()
 
 
-def _read_reference(reference: str, catalog: _Catalog) -> Reference:
+def _read_reference(reference: str, catalog: Catalog) -> Reference:
     return read_reference(
         reference,
-        lambda name: catalog.model(name) is not None or _exists(name),
-        lambda name: catalog.lora(name) is not None or _exists(name),
+        lambda name: catalog.model(name) is not None or catalog.may_be(name) or _exists(name),
+        lambda name: catalog.lora(name) is not None or catalog.may_be(name) or _exists(name),
     )
 
 
@@ -262,12 +294,19 @@ def _exists(name: str) -> bool:
         return False  # too long, a zero byte, or no home folder
 
 
-def _model(read: Reference, catalog: _Catalog) -> Model:
-    loras = tuple(WeightedLora(_named_lora(name, catalog), weight) for name, weight in read.loras)
-    return Model(_named_checkpoint(read.model, catalog), loras)
+def _model(read: Reference, catalog: Catalog) -> Model:
+    loras = tuple(
+        WeightedLora(_named_lora(lora.name, catalog), lora.weight, lora.blocks) for lora in read.loras
+    )
+    checkpoint = _named_checkpoint(read.model, catalog)
+    weights = tuple(each for lora in read.loras for each in lora.blocks)
+    blocks = known_blocks(checkpoint) if weights else {}
+    if blocks and (missing := missing_block(weights, blocks, checkpoint.name)):
+        raise InvalidRequest(missing)
+    return Model(checkpoint, loras)
 
 
-def _named_checkpoint(name: str, catalog: _Catalog) -> Checkpoint:
+def _named_checkpoint(name: str, catalog: Catalog) -> Checkpoint:
     if file := catalog.model(name):
         return as_checkpoint(file)
     if looks_like_path(name):
@@ -280,7 +319,7 @@ def _named_checkpoint(name: str, catalog: _Catalog) -> Checkpoint:
     raise UnknownName("model", name, [f.name for f in catalog.files if f.facts.kind == "checkpoint"])
 
 
-def _named_lora(name: str, catalog: _Catalog) -> Lora:
+def _named_lora(name: str, catalog: Catalog) -> Lora:
     if file := catalog.lora(name):
         return as_lora(file)
     if looks_like_path(name) and _exists(name):

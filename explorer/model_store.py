@@ -5,7 +5,7 @@ Both hold as long as a file keeps its place, size and time of change.
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -72,8 +72,18 @@ class ModelStore:
         with self._read.connect() as connection:
             return connection.execute(query).scalar()
 
-    def file_hash(self, path: Path, stop: threading.Event | None = None) -> str:
+    def file_hash(
+        self,
+        path: Path,
+        stop: threading.Event | None = None,
+        tell: Callable[[int], None] | None = None,
+    ) -> str:
         """SHA-256 of a file, remembered by path, size and time of change.
+
+        Args:
+            path: The file.
+            stop: Ends the reading when it is set.
+            tell: Called with the number of bytes read so far; what it raises ends the reading.
 
         Raises:
             OSError: The file cannot be read.
@@ -89,6 +99,8 @@ class ModelStore:
                 if stop is not None and stop.is_set():
                     raise Cancelled("Stopped while reading a model file.")
                 digest.update(chunk)
+                if tell is not None:
+                    tell(file.tell())
         state = path.stat()
         if (state.st_size, state.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
             self._keep_hash(path, state.st_size, state.st_mtime_ns, digest.hexdigest())

@@ -12,6 +12,8 @@ from explorer.downloads.shelving import safe_name
 from explorer.downloads.sources import CivitaiSource
 from explorer.downloads.web import Web
 from explorer.errors import DownloadError
+from explorer.facts import clean_text
+from explorer.recognition.metadata import MAX_WORDS
 
 BATCH = 100
 """How many hashes one request may ask for."""
@@ -84,10 +86,10 @@ def _identity(web: Web, version: dict[str, Any]) -> Identity:
     model = _dict(version.get("model"))
     model_id, version_id = _id(version.get("modelId")), _id(version.get("id"))
     return Identity(
-        name=str(model.get("name") or ""),
-        version=str(version.get("name") or ""),
-        kind=str(model.get("type") or ""),
-        base=str(version.get("baseModel") or ""),
+        name=_text(model.get("name")),
+        version=_text(version.get("name")),
+        kind=_text(model.get("type")),
+        base=_text(version.get("baseModel")),
         trigger_words=_words(version),
         page=_page(web, model_id, version_id),
         source=f"civitai:{model_id}@{version_id}",
@@ -225,7 +227,8 @@ def _plain(text: str) -> str:
 
 def _words(version: dict[str, Any]) -> tuple[str, ...]:
     words = version.get("trainedWords")
-    return tuple(str(w).strip(" ,") for w in words if str(w).strip(" ,")) if isinstance(words, list) else ()
+    listed = words[:MAX_WORDS] if isinstance(words, list) else []
+    return tuple(text for word in listed if (text := _text(word).strip(" ,")))
 
 
 def _page(web: Web, model_id: int, version_id: int) -> str:
@@ -264,3 +267,8 @@ def _dict(value: object) -> dict[str, Any]:
 
 def _id(value: object) -> int:
     return value if isinstance(value, int) and value >= 0 else 0
+
+
+def _text(value: object) -> str:
+    """One line that may be shown and written down; empty when it is no text."""
+    return clean_text(value) if isinstance(value, str) else ""

@@ -109,6 +109,15 @@ class Fetcher:
         web = Web(self._site(CivitaiSource(), None), self._options.patience, cancel)
         return identify_files(web, hashes)
 
+    def check_online(self) -> None:
+        """Refuse what needs the network when the person wants none.
+
+        Raises:
+            DownloadError: The program is set to stay offline.
+        """
+        if self._options.offline:
+            raise DownloadError("The program is set to stay offline. Unset EXPLORER_OFFLINE to go online.")
+
     def parse(self, source: str) -> Source:
         """Read a source; asks nobody.
 
@@ -126,8 +135,7 @@ class Fetcher:
         return replace(request, source=str(self.parse(request.source)))
 
     def _site(self, place: Source, token: SecretStr | None) -> Site:
-        if self._options.offline:
-            raise DownloadError("The program is set to stay offline. Unset EXPLORER_OFFLINE to fetch models.")
+        self.check_online()
         site = self._options.civitai if isinstance(place, CivitaiSource) else self._options.hub
         return replace(site, token=token) if token and token.get_secret_value().strip() else site
 

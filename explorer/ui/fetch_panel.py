@@ -12,7 +12,7 @@ from explorer.downloads import Offer
 from explorer.requests import FetchRequest
 from explorer.ui import model_markup
 from explorer.ui.forms import read_secret, ui_errors
-from explorer.ui.job_view import JobView, build_job_view, cancel, follow
+from explorer.ui.job_view import JobView, bind_steering, build_job_view, follow
 
 Updates = dict[Component, Any]
 
@@ -80,7 +80,7 @@ def bind_fetch_panel(
     def start(source: str, token: str, files: list[str], name: str) -> str:
         with ui_errors():
             request = FetchRequest(source, tuple(files or ()), name=(name or "").strip())
-            return explorer.submit(request, token=read_secret(token)).id
+            return explorer.queue.submit(request, token=read_secret(token)).id
 
     async def watch(job_id: str) -> AsyncIterator[Updates]:
         async for updates in follow(explorer, panel.view, job_id):
@@ -93,7 +93,7 @@ def bind_fetch_panel(
     )
     watched = started.success(watch, panel.job, panel.view.outputs, **private)
     watched.then(show_models, models_state, models_outputs, **private)
-    panel.view.cancel.click(lambda job: cancel(explorer, job), panel.job, None, **private)
+    bind_steering(explorer, panel.view, panel.job, watch)
 
 
 def _offered(panel: FetchPanel, offer: Offer) -> Updates:

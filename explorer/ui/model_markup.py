@@ -11,14 +11,25 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from explorer.downloads import Offer
-from explorer.facts import FAMILY_NAMES, KIND_NAMES
+from explorer.downloads import Finding, Offer
+from explorer.events import Progress
+from explorer.facts import FAMILY_NAMES, KIND_NAMES, LoraKind
 from explorer.types import ModelFile
 from explorer.ui.markup import notice
 
 _PREVIEW_SIDE = 320
 _PREVIEW_BYTES = 30_000_000
-_LONGEST = 600
+_LONGEST = 2000
+_ADAPTERS: dict[LoraKind, str] = {
+    "lora": "LoRA",
+    "locon": "LoCon",
+    "loha": "LoHa",
+    "lokr": "LoKr",
+    "dora": "DoRA",
+    "oft": "OFT",
+    "diff": "full weights",
+}
+_FINDINGS = 200
 
 
 def model_list(files: Sequence[ModelFile], chosen: str) -> str:
@@ -62,7 +73,7 @@ def details(file: ModelFile) -> str:
     facts = file.facts
     wrong = f'<div class="x-problems"><p>{escape(facts.problem)}</p></div>' if facts.problem else ""
     side = " x ".join(str(pixels) for pixels in facts.resolution)
-    rank = "" if facts.rank is None else f"{facts.lora_kind or 'LoRA'}, rank {facts.rank}"
+    rank = "" if facts.rank is None else f"{_ADAPTERS[facts.lora_kind or 'lora']}, rank {facts.rank}"
     settings = ", ".join(f"{name} {value}" for name, value in facts.recommended.to_dict().items())
     rows = {
         "Kind": KIND_NAMES[facts.kind],
@@ -78,9 +89,10 @@ def details(file: ModelFile) -> str:
         "Trained at": side,
         "Missing parts": ", ".join(facts.missing_names),
         "Licence": facts.licence,
-        "About": facts.description[:_LONGEST],
+        "Page": facts.page,
     }
-    return f"<h3>{escape(file.name)}</h3>{preview(facts.preview)}{wrong}{_facts(rows)}"
+    parts = (preview(facts.preview), wrong, _facts(rows), _about(facts.description))
+    return f"<h3>{escape(file.name)}</h3>{''.join(parts)}"
 
 
 def offer(found: Offer) -> str:
@@ -95,10 +107,47 @@ def offer(found: Offer) -> str:
         "Trigger words": ", ".join(found.trigger_words),
         "To fetch": size(total) if found.chosen else "choose files below",
         "Page": found.page,
-        "About": found.description[:_LONGEST],
     }
     block = f'<div class="x-notices">{warnings}</div>' if warnings else ""
-    return f"<h3>{escape(found.name)}</h3>{block}{_facts(rows)}"
+    return f"<h3>{escape(found.name)}</h3>{block}{_facts(rows)}{_about(found.description)}"
+
+
+def reading(read: int, total: int) -> str:
+    """How far the first look at the model files is; empty when nothing is left to read."""
+    if read >= total:
+        return ""
+    return _bar(f"Reading {read:,} of {total:,} model files", read / total)
+
+
+def progress(now: Progress) -> str:
+    """How far naming files is."""
+    place = f" ({now.done:,} of {now.total:,})" if now.total > 1 else ""
+    text = f"{now.message[:1].upper()}{now.message[1:]}{place}" if now.message else "Beginning"
+    return _bar(text, now.done / now.total if now.total > 1 else None)
+
+
+def findings(found: Sequence[Finding], trouble: str = "") -> str:
+    """What Civitai said of each file, and why it ended early if it did; empty when nothing was asked."""
+    known = [finding for finding in found if finding.identity is not None]
+    wrong = f'<p class="x-reason">{escape(trouble)}</p>' if trouble else ""
+    if not found:
+        return wrong
+    if len(found) == 1:
+        parts = [found[0].sentence]
+    else:
+        parts = [f"Civitai knows {len(known):,} of {len(found):,} files."]
+    if known and not any(finding.kept == "beside" for finding in known):
+        parts.append("Kept in the program's index; nothing was written beside the file.")
+    rows = "".join(f"<li>{escape(finding.sentence)}</li>" for finding in found[:_FINDINGS])
+    more = f"<li>and {len(found) - _FINDINGS:,} more</li>" if len(found) > _FINDINGS else ""
+    every = f"<details><summary>Each file</summary><ul>{rows}{more}</ul></details>" if len(found) > 1 else ""
+    text = "".join(f"<p>{escape(part)}</p>" for part in parts)
+    return f'{wrong}<div class="x-found">{text}{every}</div>'
+
+
+def _bar(text: str, part: float | None) -> str:
+    bar = "" if part is None else f'<div class="x-bar"><i style="width:{100 * part:.1f}%"></i></div>'
+    return f'<div role="status">{notice(text)}{bar}</div>'
 
 
 def preview(path: Path | None) -> str:
@@ -123,6 +172,12 @@ def preview(path: Path | None) -> str:
 def _facts(rows: dict[str, str]) -> str:
     items = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in rows.items() if text)
     return f'<dl class="x-facts">{items}</dl>'
+
+
+def _about(text: str) -> str:
+    """A description, folded away: many are long."""
+    shown = f"{text[:_LONGEST]} ..." if len(text) > _LONGEST else text
+    return f"<details><summary>About</summary><p>{escape(shown)}</p></details>" if text else ""
 
 
 def _count(parameters: int) -> str:

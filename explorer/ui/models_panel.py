@@ -1,13 +1,16 @@
 """The Models side panel: every model file on disk, its details, and what can be done with it."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from explorer.api import Explorer
+from explorer.catalog import Catalog
 from explorer.errors import InvalidRequest
 from explorer.library import matching
 from explorer.pickles import is_pickled
@@ -15,9 +18,17 @@ from explorer.types import ModelFile
 from explorer.ui import model_markup
 from explorer.ui.fetch_panel import FetchPanel, bind_fetch_panel, build_fetch_panel
 from explorer.ui.forms import ui_errors
+from explorer.ui.identify_panel import (
+    IdentifyPanel,
+    bind_identify_panel,
+    build_identify_all,
+    build_identify_one,
+    build_identify_status,
+)
 from explorer.ui.markup import notice
 
 PAGE = 60
+POLL_SECONDS = 0.5
 # Rows are plain buttons of one HTML component; a click tells Python which.
 _TELL_CHOICE = """
 element.addEventListener("click", (event) => {
@@ -25,6 +36,8 @@ element.addEventListener("click", (event) => {
   if (row) trigger("select", { id: row.dataset.id });
 });
 """
+# What was asked for may appear out of sight.
+_SHOW = "() => document.getElementById('{}')?.scrollIntoView({{ behavior: 'smooth', block: 'nearest' }})"
 Updates = dict[Component, Any]
 
 
@@ -64,6 +77,10 @@ class ModelsPanel:
     delete: gr.Button
     keep: gr.Button
     fetch: FetchPanel
+    identify: IdentifyPanel
+    reading: gr.HTML
+    scanned: gr.State
+    """Changes when files that were being read are all known."""
 
     @property
     def outputs(self) -> list[Component]:
@@ -71,6 +88,8 @@ class ModelsPanel:
         lists = [self.state, self.kind, self.family, self.count, self.rows, self.back, self.forward]
         return [
             *lists,
+            self.reading,
+            *self.identify.offers,
             self.details,
             self.actions,
             self.use,
@@ -82,14 +101,16 @@ class ModelsPanel:
 
     def show(self, browsing: Browsing) -> Updates:
         """The page of the list, and the details of the chosen model."""
-        every = self.explorer.library.files()
-        return self._list(browsing, every) | self._details(browsing, every)
+        known = self.explorer.library.known()
+        return self._list(browsing, known) | self._details(browsing, known.files)
 
     def show_list(self, browsing: Browsing) -> Updates:
         """The page of the list; the details stay as they are, whatever is searched for."""
-        return self._list(browsing, self.explorer.library.files())
+        return self._list(browsing, self.explorer.library.known())
 
-    def _list(self, browsing: Browsing, every: Sequence[ModelFile]) -> Updates:
+    def _list(self, browsing: Browsing, known: Catalog) -> Updates:
+        every = known.files
+        left = model_markup.reading(known.read, known.total)
         found = matching(every, browsing.text, browsing.kind, browsing.family)
         found.sort(key=lambda file: bool(file.facts.problem))
         offset = min(browsing.offset, max(0, len(found) - 1) // PAGE * PAGE)
@@ -105,14 +126,17 @@ class ModelsPanel:
             self.rows: model_markup.model_list(page, browsing.chosen),
             self.back: gr.Button(visible=len(found) > PAGE, interactive=offset > 0),
             self.forward: gr.Button(visible=len(found) > PAGE, interactive=last < len(found)),
+            self.reading: gr.HTML(left, visible=bool(left)),
             self.confirm: gr.Column(visible=False),
             self.question: "",
+            **self.identify.offer_all(every if known.complete else ()),
         }
 
     def _details(self, browsing: Browsing, every: Sequence[ModelFile]) -> Updates:
         file = next((f for f in every if f.id == browsing.chosen), None)
+        offer = self.identify.offer_one(file)
         if file is None:
-            return {self.details: gr.HTML(visible=False), self.actions: gr.Row(visible=False)}
+            return {self.details: gr.HTML(visible=False), self.actions: gr.Row(visible=False)} | offer
         usable = file.facts.kind in ("checkpoint", "lora") and not file.facts.problem
         return {
             self.details: gr.HTML(model_markup.details(file), visible=True),
@@ -120,6 +144,7 @@ class ModelsPanel:
             self.use: gr.Button(visible=usable),
             self.convert: gr.Button(visible=is_pickled(file.path)),
             self.ask: gr.Button(visible=not file.bundled),
+            **offer,
         }
 
 
@@ -142,7 +167,7 @@ def add_to_comparison(explorer: Explorer, file_id: str, chosen: list[str]) -> li
     return list(dict.fromkeys([*chosen, *fitting]))
 
 
-def build_models_panel(explorer: Explorer) -> ModelsPanel:
+def build_models_panel(explorer: Explorer, page: gr.Blocks) -> ModelsPanel:
     """Lay out the panel and bind what it does alone."""
     with gr.Sidebar(position="right", open=False, width=420, elem_id="models", label="Models") as sidebar:
         gr.HTML("<h2>Models</h2>")
@@ -161,12 +186,15 @@ def build_models_panel(explorer: Explorer) -> ModelsPanel:
             family = gr.Dropdown(
                 [("Every family", "")], value="", show_label=False, min_width=120, elem_id="models-family"
             )
+        reading = gr.HTML(visible=False, elem_id="models-reading")
+        stop, status = build_identify_status()
         with gr.Column(elem_id="models-details"):
             details = gr.HTML(visible=False)
             with gr.Row(visible=False, elem_classes="x-pager") as actions:
                 use = gr.Button("Add to Generate", size="sm", variant="primary", elem_id="models-use")
                 convert = gr.Button("Convert to .safetensors", size="sm", elem_id="models-convert")
                 ask = gr.Button("Delete", size="sm", variant="stop", elem_id="models-ask")
+            one_box, one = build_identify_one()
             with gr.Column(visible=False, elem_classes="x-problems", elem_id="models-confirm") as confirm:
                 question = gr.HTML()
                 with gr.Row(elem_classes="x-pager"):
@@ -177,12 +205,19 @@ def build_models_panel(explorer: Explorer) -> ModelsPanel:
             forward = gr.Button("Next", size="sm", visible=False, elem_id="models-forward")
             count = gr.HTML(elem_id="models-count")
         rows = gr.HTML(elem_id="models-list", js_on_load=_TELL_CHOICE)
+        identify = IdentifyPanel(explorer, one_box, one, *build_identify_all(), stop, status)
+        scanned = gr.State(0)
     panel = ModelsPanel(
         explorer, sidebar, state, search, kind, family, count, rows, back, forward,
         details, actions, use, convert, ask, confirm, question, delete, keep, fetch,
+        identify, reading, scanned,
     )  # fmt: skip
     _bind(panel)
+    _bind_reading(panel, page)
     bind_fetch_panel(explorer, fetch, panel.show, state, panel.outputs)
+    bind_identify_panel(
+        identify, lambda shown: [explorer.library.file(shown.chosen)], panel.show, state, panel.outputs
+    )
     return panel
 
 
@@ -200,14 +235,14 @@ def _bind(panel: ModelsPanel) -> None:
 
     def choose(state: Browsing, event: gr.EventData) -> Updates:
         with ui_errors():
-            return panel.show(replace(state, chosen=str(event.id)))
+            return panel.show(replace(state, chosen=str(event.id))) | panel.identify.forget()
 
     def ask(state: Browsing) -> Updates:
         with ui_errors():
             file = library.file(state.chosen)
             size = model_markup.size(file.size_bytes)
             text = f"Delete {file.name} ({size}) from the disk? It cannot be undone."
-            return {panel.confirm: gr.Column(visible=True), panel.question: notice(text)}
+            return {panel.confirm: gr.Column(visible=True), panel.question: f"<p>{escape(text)}</p>"}
 
     def delete(state: Browsing) -> Updates:
         with ui_errors():
@@ -228,8 +263,37 @@ def _bind(panel: ModelsPanel) -> None:
     panel.family.input(filtered, filters, panel.outputs, **private)
     panel.back.click(lambda state: turn(state, -1), panel.state, panel.outputs, **private)
     panel.forward.click(lambda state: turn(state, 1), panel.state, panel.outputs, **private)
-    panel.rows.select(choose, panel.state, panel.outputs, **private)
-    panel.ask.click(ask, panel.state, [panel.confirm, panel.question], **private)
+    chosen = panel.rows.select(choose, panel.state, panel.outputs, **private)
+    chosen.then(None, None, None, js=_SHOW.format("models-details"), api_visibility="private")
+    asked = panel.ask.click(ask, panel.state, [panel.confirm, panel.question], **private)
+    asked.then(None, None, None, js=_SHOW.format("models-confirm"), api_visibility="private")
     panel.keep.click(lambda: gr.Column(visible=False), None, panel.confirm, **private)
     panel.delete.click(delete, panel.state, panel.outputs, **private)
     panel.convert.click(convert, panel.state, panel.outputs, api_visibility="private")
+
+
+def _bind_reading(panel: ModelsPanel, page: gr.Blocks) -> None:
+    """Tell how far the reading of new files is, and show them when all are known."""
+    library = panel.explorer.library
+
+    async def watch() -> AsyncIterator[Updates]:
+        known = await asyncio.to_thread(library.known)
+        if known.complete:
+            return
+        while not known.complete:
+            left = model_markup.reading(known.read, known.total)
+            yield {panel.reading: gr.HTML(left, visible=True)}
+            await asyncio.sleep(POLL_SECONDS)
+            known = await asyncio.to_thread(library.known)
+        yield {panel.scanned: known.total}
+
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    gr.on(
+        [page.load, panel.sidebar.expand],
+        watch,
+        None,
+        [panel.reading, panel.scanned],
+        concurrency_limit=None,
+        **private,
+    )
+    panel.scanned.change(panel.show_list, panel.state, panel.outputs, **private)

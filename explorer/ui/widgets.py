@@ -9,7 +9,8 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.api import Explorer
-from explorer.types import LeaderboardRow, Run, Tier
+from explorer.errors import ExplorerError
+from explorer.types import LeaderboardRow, Model, Run, Tier
 from explorer.ui import markup
 from explorer.ui.charts import leaderboard_figure
 from explorer.ui.forms import ScoreForm
@@ -108,8 +109,19 @@ def metric_choices(explorer: Explorer) -> Choices:
 
 
 def model_choices(explorer: Explorer) -> Choices:
-    """Checkpoints that were found."""
-    return [(checkpoint.name, checkpoint.name) for checkpoint in explorer.models()]
+    """Checkpoints that were found; new ones join as soon as they were read."""
+    return [(file.name, file.name) for file in explorer.library.known().of_kind("checkpoint")]
+
+
+def known_models(explorer: Explorer, names: Sequence[str]) -> list[Model]:
+    """The models of these names, each once; what is no model is left out, the plan says so."""
+    models = []
+    for name in names:
+        try:
+            models.append(explorer.library.resolve(name))
+        except ExplorerError:
+            continue
+    return list(dict.fromkeys(models))
 
 
 def suite_choices(explorer: Explorer) -> Choices:

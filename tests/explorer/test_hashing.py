@@ -63,3 +63,14 @@ def test_the_thread_hashes_what_is_there_and_stops(store: ModelStore, tmp_path: 
 
 def test_a_thread_that_never_started_can_be_stopped(store: ModelStore) -> None:
     HashThread(list, store).stop()
+
+
+def test_how_much_was_read_is_told(
+    store: ModelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_store, "CHUNK_BYTES", 10)
+    file = tmp_path / "x.safetensors"
+    file.write_bytes(bytes(25))
+    told: list[int] = []
+    store.file_hash(file, tell=told.append)
+    assert told == [10, 20, 25]

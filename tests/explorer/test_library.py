@@ -1,17 +1,21 @@
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from explorer import library as library_module
 from explorer.database import open_database
-from explorer.errors import InvalidRequest, StorageError, UnknownName
+from explorer.errors import Cancelled, InvalidRequest, StorageError, UnknownName
+from explorer.facts import ModelFacts
 from explorer.library import ModelLibrary
 from explorer.model_store import ModelStore
 from tests.fakes import PROJECT, copy_checkpoint
 from tests.model_files import CLIP_L, FLUX_LORA, SD15, SD15_LORA, SDXL, SDXL_LORA, VAE, write_model
+from tests.tiny_families import Folders
 
 SHAPES = PROJECT / "assets"
 
@@ -175,6 +179,54 @@ def test_paths_with_plus_and_colon(folder: Path) -> None:
     assert [(w.lora.name, w.weight) for w in model.loras] == [("my:lora", 0.3), ("old", 1.0)]
 
 
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("photo+old:0.8[up.1=0.25,down=0.5,mid=1]", "photo+old:0.8[down=0.5,up.1=0.25]"),
+        ("photo+old[text=0]+old:-1", "photo+old:1[text=0]+old:-1"),
+        ("photo+old:0.1234567891[down=-1e-7]", "photo+old:0.1234567891[down=-1e-07]"),
+        ("photo+old:0.8[down=1,mid=1.0]", "photo+old:0.8"),
+        ("ponyXL+style:2[other=10]", "ponyXL+style:2[other=10]"),
+    ],
+)
+def test_weights_per_block_have_one_spelling_that_is_read_back(
+    folder: Path, reference: str, name: str
+) -> None:
+    library = library_of(folder)
+    model = library.resolve(reference)
+    assert model.name == name
+    assert library.resolve(name) == model
+    assert hash(library.resolve(name)) == hash(model)
+    turned = replace(model.loras[0], blocks=(*model.loras[0].blocks[::-1], ("up", 1.0)))
+    assert turned == model.loras[0]
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("photo+old[sideways=0]", "photo has no block sideways. Its blocks are down (down.0 to down.3), "),
+        ("photo+old:0.5[down=0,up.4=0]", "photo has no block up.4"),
+        ("ponyXL+style[down.3=0]", "ponyXL has no block down.3. Its blocks are down (down.0 to down.2)"),
+        ("photo+old+old[transformer_blocks=0]", "photo has no block transformer_blocks"),
+        ("photo+nothing:0.5[down=0]", "Unknown LoRA 'nothing'"),
+    ],
+)
+def test_blocks_that_a_model_has_not_are_told_with_those_it_has(
+    folder: Path, reference: str, message: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(message)):
+        library_of(folder).resolve(reference)
+
+
+def test_a_transformers_blocks_are_known_by_name_before_it_is_loaded(folder: Path, tiny: Folders) -> None:
+    library = library_of(folder)
+    write_model(folder / "loras" / "flow.safetensors", FLUX_LORA)
+    model = library.resolve(f"{tiny('flux')}+flow[single_transformer_blocks.30=0,transformer_blocks=0.5]")
+    assert model.loras[0].blocks == (("single_transformer_blocks.30", 0.0), ("transformer_blocks", 0.5))
+    with pytest.raises(InvalidRequest, match=r"transformer_blocks \(transformer_blocks.0 and so on\)"):
+        library.resolve(f"{tiny('flux')}+flow[mid=0]")
+
+
 def test_names_are_unique_and_whole_files_get_them_first(tmp_path: Path) -> None:
     for place in ("a", "b", "c"):
         write_model(tmp_path / place / "same.safetensors", SD15)
@@ -273,3 +325,124 @@ def test_the_weights_that_will_be_hashed(folder: Path) -> None:
     names = {path.name for path in library_of(folder).weight_files()}
     assert names == {"photo.safetensors", "ponyXL.safetensors", "style.safetensors", "old.safetensors"}
     assert len(ModelLibrary((), SHAPES).weight_files()) >= 6
+
+
+class Gate:
+    """Holds the reading of model files at the first person's file until it is opened."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int = 0) -> None:
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self._left = after
+        self._read = library_module.read_model
+        monkeypatch.setattr(library_module, "read_model", self)
+
+    def __call__(self, path: Path, *rest: object) -> object:
+        if SHAPES not in path.parents:
+            self._left -= 1
+            if self._left < 0:
+                self.reached.set()
+                assert self.opened.wait(60)
+        return self._read(path, *rest)  # type: ignore[arg-type]
+
+
+def write_many(folder: Path, count: int = 40) -> Path:
+    for number in range(count):
+        write_model(folder / f"style-{number:02d}.safetensors", SD15_LORA)
+    return folder
+
+
+def test_what_is_known_is_told_while_files_are_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = ModelLibrary((write_many(tmp_path / "loras"),), SHAPES)
+    gate = Gate(monkeypatch, after=10)
+    scan = threading.Thread(target=library.files)
+    scan.start()
+    assert gate.reached.wait(60)
+    known = library.known()  # would wait for ever if it waited for the scan
+    bundled = sum(file.bundled for file in known.files)
+    assert bundled >= 4
+    assert (known.read, known.total) == (bundled + 10, bundled + 40)
+    assert [file.name for file in known.of_kind("lora") if not file.bundled][-1] == "style-09"
+    gate.opened.set()
+    scan.join()
+    assert library.known().complete
+    assert len(library.known().files) == bundled + 40
+
+
+def test_many_new_files_are_read_in_the_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = ModelLibrary((write_many(tmp_path / "loras"),), SHAPES)
+    gate = Gate(monkeypatch)
+    known = library.known()
+    assert known.total - known.read == 40
+    assert all(file.bundled for file in known.files)
+    assert gate.reached.wait(60)  # nobody else asked for them
+    assert library.resolve("shapes-base").checkpoint.bundled  # known, and so not waited for
+    with ThreadPoolExecutor(1) as thread:
+        unknown = thread.submit(library.resolve, "shapes-base+style-39:0.5")
+        with pytest.raises(TimeoutError):
+            unknown.result(0.2)
+        gate.opened.set()
+        assert unknown.result(60).loras[0].weight == 0.5
+    assert library.known().complete
+    library.close()
+
+
+def test_a_few_new_files_are_read_at_once(folder: Path) -> None:
+    library = library_of(folder)
+    assert library.known().complete
+    assert [file.name for file in library.known().files] == [file.name for file in library.files()]
+
+
+def test_a_plus_in_a_name_that_was_not_read_yet_is_waited_for(tmp_path: Path) -> None:
+    write_many(tmp_path)
+    write_model(tmp_path / "photo.safetensors", SD15)
+    library = library_of(tmp_path)
+    library.files()
+    write_many(tmp_path / "more", 20)
+    write_model(tmp_path / "photo+style-01.safetensors", SD15)
+    assert not library.known().complete
+    assert library.resolve("photo+style-01").checkpoint.name == "photo+style-01"
+
+
+def test_closing_ends_a_scan_and_what_was_read_is_kept(
+    tmp_path: Path, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library_module, "BATCH", 5)
+    library = library_of(write_many(tmp_path / "loras"), store)
+    gate = Gate(monkeypatch, after=12)
+    ended: list[type] = []
+
+    def scan() -> None:
+        try:
+            library.files()
+        except Cancelled as error:
+            ended.append(type(error))
+
+    thread = threading.Thread(target=scan)
+    thread.start()
+    assert gate.reached.wait(60)
+    library.close()
+    gate.opened.set()
+    thread.join()
+    assert ended == [Cancelled]
+    assert len(store.readings()) == 10
+    opened = count_readings(monkeypatch)
+    assert len(library_of(tmp_path / "loras", store).files()) == 40
+    assert len(opened) == 30
+
+
+def test_what_a_site_says_is_kept_as_long_as_the_file_stays(folder: Path, store: ModelStore) -> None:
+    library = library_of(folder, store)
+    file = next(f for f in library.files() if f.name == "style")
+    told = ModelFacts(
+        base="Pony", title="Ink v2", trigger_words=("ink",), page="https://civitai.com/models/1"
+    )
+    library.learn({file.id: told, "gone": told})
+    for again in (library, library_of(folder, store)):
+        facts = again.file(file.id).facts
+        assert (facts.base, facts.title, facts.trigger_words) == ("Pony", "Ink v2", ("ink",))
+        assert (facts.page, facts.kind, facts.family) == (told.page, "lora", "sdxl")
+        assert facts.variant == "Pony"
+    os.utime(file.path, ns=(1, 1))
+    assert library.file(file.id).facts.title == ""

@@ -1,13 +1,17 @@
 """The Models panel in a real browser: hundreds of models, details, a comparison, and deleting."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from playwright.sync_api import Page, expect
 from safetensors.torch import save_file
 
+from explorer import library as library_module
+from tests.model_files import SD15, write_model
 from tests.ui.conftest import Served, wait_until
 
 pytestmark = pytest.mark.page
@@ -86,3 +90,51 @@ def test_deleting_asks_first_and_bundled_models_stay(visit: Visit, many: Served)
     page.locator(".x-model").first.click()
     expect(page.locator("#models-use")).to_be_visible()
     expect(page.locator("#models-ask")).to_have_count(0)
+
+
+def test_offline_nothing_is_looked_up(visit: Visit, many: Served) -> None:
+    page = visit()
+    open_panel(page)
+    page.fill("#models-search input, #models-search textarea", "style-008")
+    expect(page.locator(".x-model")).to_have_count(1)
+    page.locator(".x-model").click()
+    expect(page.locator("#models-details")).to_contain_text("style-008")
+    expect(page.locator("#identify-one")).to_have_count(0)
+    expect(page.locator("#identify-all")).to_have_count(0)
+
+
+def test_the_page_answers_while_files_are_being_read(
+    visit: Visit, many: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New files are held back; what is known is listed, and they join when they were read."""
+    reached, opened = threading.Event(), threading.Event()
+    read = library_module.read_model
+
+    def held(*arguments: Any) -> Any:
+        reached.set()
+        assert opened.wait(120)
+        return read(*arguments)
+
+    monkeypatch.setattr(library_module, "read_model", held)
+    new = many.explorer.settings.checkpoints / "new"
+    for number in range(30):
+        write_model(new / f"photo-{number:02d}.safetensors", SD15)
+    scan = threading.Thread(target=many.explorer.library.files)
+    scan.start()
+    assert reached.wait(60)
+    try:
+        page = visit()
+        open_panel(page)
+        expect(page.locator("#models-reading")).to_contain_text("Reading")
+        page.fill("#models-search input, #models-search textarea", "photo-")
+        expect(page.locator("#models-list")).to_contain_text("No model is like that")
+        expect(page.locator("#form-models")).to_contain_text("shapes-base")
+    finally:
+        opened.set()
+        scan.join()
+    expect(page.locator(".x-model")).to_have_count(30, timeout=30_000)
+    expect(page.locator("#models-reading")).to_have_count(0)
+    page.locator("#models .toggle-button").click()
+    expect(page.locator("#form-models")).to_contain_text("shapes-base")
+    page.locator("#form-models input").click()
+    expect(page.get_by_role("option", name="photo-07")).to_be_visible()

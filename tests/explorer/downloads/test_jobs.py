@@ -33,10 +33,10 @@ def explorer(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 
 def ended(explorer: Explorer, job: Job) -> Job:
     end = time.monotonic() + 30
-    while explorer.job(job.id).active:
+    while explorer.queue.get(job.id).active:
         assert time.monotonic() < end
         time.sleep(0.02)
-    return explorer.job(job.id)
+    return explorer.queue.get(job.id)
 
 
 def test_a_request_survives_the_way_through_json() -> None:
@@ -46,9 +46,9 @@ def test_a_request_survives_the_way_through_json() -> None:
 
 
 def test_a_job_fetches_and_the_model_is_listed(explorer: Explorer) -> None:
-    job = explorer.submit(FetchRequest("hf:owner/ink"))
+    job = explorer.queue.submit(FetchRequest("hf:owner/ink"))
     assert (job.kind, job.title, job.run) == ("fetch", "Fetch hf:owner/ink", "")
-    explorer.start_worker()
+    explorer.start()
     job = ended(explorer, job)
     assert (job.state, job.done, job.total) == ("done", 1, 1)
     assert "ink" in {lora.name for lora in explorer.loras()}
@@ -58,11 +58,11 @@ def test_a_token_goes_with_one_job_and_is_written_nowhere(
     explorer: Explorer, server: FakeServer, tmp_path: Path
 ) -> None:
     path = server.resolve("owner/ink", "ink.safetensors")
-    job = explorer.submit(FetchRequest("hf:owner/ink"), token=SecretStr("for-this-job-alone"))
-    explorer.start_worker()
+    job = explorer.queue.submit(FetchRequest("hf:owner/ink"), token=SecretStr("for-this-job-alone"))
+    explorer.start()
     assert ended(explorer, job).state == "done"
     assert server.requests(path)[0].token == "Bearer for-this-job-alone"
-    again = explorer.submit(FetchRequest("hf:owner/ink", name="again"))
+    again = explorer.queue.submit(FetchRequest("hf:owner/ink", name="again"))
     assert ended(explorer, again).state == "done"
     assert server.requests(path)[-1].token is None
     for file in tmp_path.rglob("*"):
@@ -70,10 +70,10 @@ def test_a_token_goes_with_one_job_and_is_written_nowhere(
 
 
 def test_a_token_in_a_pasted_address_is_not_stored(explorer: Explorer, tmp_path: Path) -> None:
-    job = explorer.submit(FetchRequest("https://civitai.com/api/download/models/22?token=pasted-secret"))
+    job = explorer.queue.submit(FetchRequest("https://civitai.com/api/download/models/22?token=pasted-secret"))
     assert job.title == "Fetch civitai:@22"
     with pytest.raises(InvalidRequest) as caught:
-        explorer.submit(FetchRequest("https://civitai.com/images/22?token=pasted-secret"))
+        explorer.queue.submit(FetchRequest("https://civitai.com/images/22?token=pasted-secret"))
     assert "pasted-secret" not in str(caught.value)
     stored = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
     assert not any(b"pasted-secret" in data for data in stored)
@@ -81,11 +81,11 @@ def test_a_token_in_a_pasted_address_is_not_stored(explorer: Explorer, tmp_path:
 
 def test_a_job_that_cannot_be_done_says_why(explorer: Explorer, server: FakeServer) -> None:
     with pytest.raises(InvalidRequest, match="names no model"):
-        explorer.submit(FetchRequest("nonsense"))
+        explorer.queue.submit(FetchRequest("nonsense"))
     path = server.resolve("owner/ink", "ink.safetensors")
     server.answers[path] = reply({}, 401, X_Error_Code="GatedRepo")
-    job = explorer.submit(FetchRequest("hf:owner/ink"))
-    explorer.start_worker()
+    job = explorer.queue.submit(FetchRequest("hf:owner/ink"))
+    explorer.start()
     job = ended(explorer, job)
     assert job.state == "failed"
     assert "is gated. Accept its terms" in (job.error or "")
@@ -96,17 +96,17 @@ def test_a_job_is_cancelled_within_a_second(explorer: Explorer, server: FakeServ
     good = server.answers[path]
     assert isinstance(good, Answer)
     server.answers[path] = replace(good, stall_after=65_536)
-    job = explorer.submit(FetchRequest("hf:owner/ink"))
-    explorer.start_worker()
+    job = explorer.queue.submit(FetchRequest("hf:owner/ink"))
+    explorer.start()
     while not server.requests(path):
         time.sleep(0.01)
     start = time.monotonic()
-    explorer.cancel_job(job.id)
-    after = explorer.submit(FetchRequest("hf:owner/ink/none.safetensors"))
-    while explorer.job(after.id).state == "queued":  # the worker is free again
+    explorer.queue.cancel(job.id)
+    after = explorer.queue.submit(FetchRequest("hf:owner/ink/none.safetensors"))
+    while explorer.queue.get(after.id).state == "queued":  # the worker is free again
         time.sleep(0.01)
     assert time.monotonic() - start < 1.5
-    assert explorer.job(job.id).state == "cancelled"
+    assert explorer.queue.get(job.id).state == "cancelled"
 
 
 def test_the_plain_api_yields_events(explorer: Explorer) -> None:
