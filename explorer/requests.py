@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 from explorer.types import Tier
 
+SettingsChoice = Literal["same", "own"]
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -46,6 +48,12 @@ class GenerateRequest:
     negative: str = ""
     batch_size: int | None = None
     """Seeds drawn together; None lets the device decide."""
+    settings: SettingsChoice = "same"
+    """`same` draws every model with `sampling`; `own` takes the sampler, steps and guidance that
+    each one's maker recommends, and those of `sampling` do not count."""
+    trigger_words: bool = False
+    """Put the trigger words of a model's LoRAs before its prompts. Metrics still ask for the
+    prompt as it was written."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form, as stored with a job."""
@@ -103,6 +111,37 @@ class FetchRequest:
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The request that `to_dict` wrote."""
         return cls(**{**data, "files": tuple(data.get("files", ()))})
+
+
+ImportLayout = Literal["auto", "gen", "metadata", "ours"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """Take in pictures made elsewhere, as a run."""
+
+    folder: str
+    layout: ImportLayout = "auto"
+    """`gen`: `MODEL/gen_000.png` in the order of a prompt list. `metadata`: the recipe is read
+    from each picture. `ours`: pictures of this program. `auto` finds out."""
+    prompts: str = ""
+    """A text, CSV, JSON or suite file with the prompts, in order."""
+    suite: str = ""
+    """Id of a suite, instead of a file."""
+    seeds: int = 1
+    """Of `gen` without seed folders: file number = prompt number x seeds + place of the seed."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Better names: name as read -> name to use. The key `*` names all pictures."""
+    title: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form, as stored with a job."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The request that `to_dict` wrote."""
+        return cls(**data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,11 @@ The file is the truth: `rescan` makes the rows again from the files. A picture i
 under a temporary name, synced and renamed, so it is whole or not there.
 """
 
-import contextlib
-import errno
 import hashlib
 import io
 import os
 import re
-import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,16 +21,22 @@ from sqlalchemy.dialects.sqlite import insert
 
 from explorer import schema
 from explorer.database import open_database, reader
-from explorer.errors import DiskFull, InvalidRequest, StorageError
+from explorer.errors import InvalidRequest, StorageError
+from explorer.estimates import Disk
 from explorer.job_store import JobStore
 from explorer.model_store import ModelStore
 from explorer.recipes import png_info, read_recipe
 from explorer.requests import ImageQuery
 from explorer.score_store import ScoreStore
 from explorer.types import Image, ImagePage, Recipe, Run
+from explorer.whole_files import temporary_beside as temporary_beside
+from explorer.whole_files import write_whole as write_whole
+from explorer.work_store import WorkStore, process_lives
 
 THUMBNAIL_SIDE = 256
 PNG_END = b"IEND\xaeB`\x82"
+_PARAMETERS = 500
+"""SQLite bounds how many values one statement takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Storage:
         self.scores = ScoreStore(self.engine)
         self.jobs = JobStore(self.engine)
         self.models = ModelStore(self.engine)
+        self.work = WorkStore(self.engine)
         try:
             images.mkdir(parents=True, exist_ok=True)
             thumbnails.mkdir(parents=True, exist_ok=True)
@@ -89,7 +94,15 @@ class Storage:
         """
         buffer = io.BytesIO()
         picture.save(buffer, format="PNG", pnginfo=png_info(recipe))
-        data = buffer.getvalue()
+        return self.save_png(buffer.getvalue(), recipe)
+
+    def save_png(self, data: bytes, recipe: Recipe) -> Image:
+        """Write a whole PNG file that has this recipe inside already, and index it.
+
+        Raises:
+            DiskFull: No space is left; nothing of this picture remains.
+            StorageError: The folder cannot be written.
+        """
         relative = image_path(recipe)
         write_whole(self.images_folder / relative, data)
         image = Image(hashlib.sha256(data).hexdigest(), self.images_folder / relative, recipe, _now())
@@ -114,6 +127,29 @@ class Storage:
                 if image is not None and image.recipe.cell == recipe.cell:
                     found[recipe.cell] = image
         return found
+
+    def known_cells(self, cells: Sequence[str]) -> set[str]:
+        """Which of these cells have a picture by the index, without a look at the files."""
+        table, known = schema.images, set[str]()
+        with self._read.connect() as connection:
+            for start in range(0, len(cells), _PARAMETERS):
+                part = cells[start : start + _PARAMETERS]
+                known.update(
+                    connection.execute(sa.select(table.c.cell).where(table.c.cell.in_(part))).scalars()
+                )
+        return known
+
+    def disk(self) -> Disk:
+        """How much room there is, and how large the newest pictures are."""
+        recipe, table = schema.images.c.recipe, schema.images
+        pixels = sa.func.json_extract(recipe, "$.width") * sa.func.json_extract(recipe, "$.height")
+        newest = sa.select(table.c.size_bytes.label("size"), pixels.label("pixels"))
+        newest = newest.order_by(table.c.created.desc()).limit(200)
+        parts = newest.subquery()
+        query = sa.select(sa.func.sum(parts.c.size), sa.func.sum(parts.c.pixels))
+        with self._read.connect() as connection:
+            size, area = connection.execute(query).one()
+        return Disk(shutil.disk_usage(self.images_folder).free, size / area if area else None)
 
     def rescan(self) -> int:
         """Index every picture below the images folder again; returns how many there are."""
@@ -268,6 +304,7 @@ class Storage:
                 "recipe": image.recipe.to_dict(),
                 "created": image.created,
                 **{name: getattr(image.recipe, name) for name in _COPIED},
+                "seed": _signed(image.recipe.seed),
             }
             for image, size in images
         ]
@@ -279,15 +316,20 @@ class Storage:
     def _rows_by_cell(self, cells: Sequence[str]) -> Iterator[sa.Row[Any]]:
         query = sa.select(schema.images)
         with self._read.connect() as connection:
-            for start in range(0, len(cells), 500):  # SQLite bounds the number of parameters
-                part = cells[start : start + 500]
+            for start in range(0, len(cells), _PARAMETERS):
+                part = cells[start : start + _PARAMETERS]
                 yield from connection.execute(query.where(schema.images.c.cell.in_(part)))
 
     def _image(self, row: sa.Row[Any]) -> Image:
         return Image(row.id, self.images_folder / row.path, Recipe.from_dict(row.recipe), row.created)
 
 
-_COPIED = ("model", "model_hash", "prompt", "prompt_id", "suite", "category", "seed")
+_COPIED = ("model", "model_hash", "prompt", "prompt_id", "suite", "category")
+
+
+def _signed(seed: int) -> int:
+    """A seed as SQLite can hold it; other tools draw seeds up to 2**64. Only for sorting."""
+    return seed if seed < 2**63 else seed - 2**64
 
 
 def image_path(recipe: Recipe) -> Path:
@@ -301,53 +343,12 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "unnamed"
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is whole or not there, whatever happens.
-
-    Raises:
-        DiskFull: No space is left.
-        StorageError: The folder cannot be written.
-    """
-    temporary = temporary_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(
-                "The disk is full. Free some space and start again: "
-                "everything finished so far is safe and will not be made again."
-            ) from error
-        raise StorageError(f"Cannot write {path}: {error.strerror or error}.") from error
-
-
-def temporary_beside(path: Path) -> Path:
-    """A name no other thread or program uses, which `sweep_temporary` knows as ours."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-
-
 def sweep_temporary(folder: Path) -> None:
     """Remove temporary files whose program is gone."""
     for path in folder.rglob(".*.tmp"):
         pid = path.name.split(".")[-3]
-        if not pid.isdigit() or int(pid) == os.getpid() or not _alive(int(pid)):
+        if not pid.isdigit() or int(pid) == os.getpid() or not process_lives(int(pid)):
             path.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's process
-    return True
 
 
 def _now() -> str:
