@@ -29,7 +29,10 @@ class OneLineParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    from explorer.requests import Sampling
+    from explorer import cli_import, cli_queue
+    from explorer.exports import FORMATS
+    from explorer.reports import TABLES
+    from explorer.requests import Sampling, SettingsChoice
     from explorer.samplers import sampler_names
     from explorer.types import Tier
 
@@ -40,11 +43,18 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, help="port to listen on (7860)")
 
     run = commands.add_parser("run", help="generate, score and report without a page")
-    run.add_argument("--models", nargs="+", required=True, metavar="MODEL[+LORA:WEIGHT]")
-    run.add_argument("--suite", required=True, help="id, or ./path of a YAML file")
+    run.add_argument("--plan", type=Path, metavar="FILE", help="a plan (YAML), instead of all but --output")
+    run.add_argument("--models", nargs="+", default=[], metavar="MODEL[+LORA:WEIGHT]")
+    run.add_argument("--suite", default="", help="id, or ./path of a YAML file")
     run.add_argument("--seeds", type=int, default=2, help="pictures a prompt (2)")
     run.add_argument("--first-seed", type=int, default=0)
     defaults = Sampling()
+    run.add_argument(
+        "--settings",
+        default="same",
+        choices=get_args(SettingsChoice),
+        help="own: each model with the sampler, steps and guidance its maker recommends (same)",
+    )
     run.add_argument("--sampler", default=defaults.sampler, help=", ".join(sampler_names()))
     run.add_argument("--steps", type=int, default=defaults.steps)
     run.add_argument("--guidance", type=float, default=defaults.guidance)
@@ -54,6 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
     run.add_argument("--long-prompts", action="store_true", help="read prompts past 77 tokens")
     run.add_argument("--weighting", action="store_true", help="read (a red hat:1.3) and hat++ as weights")
     run.add_argument("--negative", default="", help="negative prompt")
+    run.add_argument(
+        "--trigger-words",
+        action="store_true",
+        help="put the trigger words of a model's LoRAs before its prompts",
+    )
     run.add_argument("--batch-size", type=int, help="pictures drawn together (the device decides)")
 
     analyze = commands.add_parser("analyze", help="score the pictures of a folder")
@@ -64,10 +79,14 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--output", type=Path, required=True, metavar="DIR")
 
     export = commands.add_parser("export", help="write the results of a run to a file")
-    export.add_argument("--format", required=True, choices=("csv", "json"))
+    export.add_argument("--format", required=True, choices=FORMATS)
     export.add_argument("--output", type=Path, required=True, metavar="FILE")
-    export.add_argument("--table", choices=("leaderboard", "scores"), default="leaderboard")
+    export.add_argument("--table", choices=TABLES, default="leaderboard", help="of CSV and Parquet")
     export.add_argument("--run", default="", help="id of the run (the latest)")
+    export.add_argument("--from", dest="source", type=Path, metavar="BUNDLE", help="a bundle, not a run")
+    export.add_argument(
+        "--no-pictures", dest="pictures", action="store_false", help="a bundle of numbers and recipes only"
+    )
 
     fetch = commands.add_parser("fetch", help="get a model from Hugging Face or Civitai")
     fetch.add_argument(
@@ -78,6 +97,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument("--variant", default="", help="preferred precision, such as fp16")
     fetch.add_argument("--name", default="", help="what to call it here (its own name)")
+
+    identify = commands.add_parser("identify", help="ask Civitai by their hash whose local files are")
+    identify.add_argument(
+        "names", nargs="*", metavar="NAME", help="model files (all of which too little is known)"
+    )
+
+    cli_queue.add_arguments(commands.add_parser("queue", help="look at the queue, steer it, work it off"))
+
+    importing = commands.add_parser("import", help="take in pictures or a results bundle, as a run")
+    cli_import.add_arguments(importing)
 
     for name in ("models", "suites", "metrics"):
         listing = commands.add_parser(name, help=f"list the {name}")
@@ -110,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
-    from explorer import Explorer, cli
+    from explorer import Explorer, cli, cli_import, cli_queue
 
     settings = _settings(options)
     if settings.offline:
@@ -133,6 +162,9 @@ def _dispatch(options: argparse.Namespace) -> int:
             "analyze": cli.analyze,
             "export": cli.export,
             "fetch": cli.fetch,
+            "import": cli_import.import_pictures,
+            "identify": cli.identify,
+            "queue": cli_queue.queue,
             "models": cli.list_models,
             "suites": cli.list_suites,
             "metrics": cli.list_metrics,

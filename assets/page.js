@@ -41,3 +41,38 @@
     if (event.target.closest?.("#picture-close")) focusOpened();
   }, true);
 })();
+
+// The title of the window and, for those who asked, a notification say how far the work is:
+// people look at other windows meanwhile.
+(() => {
+  const TITLE = "Model Benchmark Explorer";
+  const ENDS = { done: "Done", failed: "It could not go on", cancelled: "Stopped" };
+  let before = "";
+
+  const permission = () => (document.documentElement.dataset.notify = window.Notification?.permission ?? "denied");
+  window.askToNotify = () => window.Notification?.requestPermission().then(permission);
+  permission();
+
+  function tell() {
+    const job = document.querySelector("#generate-status .x-job");
+    if (!job) return;
+    const { state, percent } = job.dataset;
+    const title = state === "running" ? `${percent} % · ${TITLE}` : state === "paused" ? `Paused · ${TITLE}` : TITLE;
+    const ended = ENDS[state] && ["running", "queued", "paused"].includes(before);
+    before = state;
+    if (ended && document.hidden) {
+      document.title = `${ENDS[state]} · ${TITLE}`;
+      if (window.Notification?.permission === "granted") {
+        new Notification(ENDS[state], { body: job.querySelector("h2")?.textContent ?? "" });
+      }
+    } else if (!(document.hidden && ENDS[state]) && document.title !== title) {
+      document.title = title;
+    }
+  }
+
+  // The body is there already where this script is put into a page that has been read.
+  const watch = () => new MutationObserver(tell).observe(document.body, { childList: true, subtree: true });
+  if (document.body) watch();
+  else addEventListener("DOMContentLoaded", watch);
+  document.addEventListener("visibilitychange", tell);
+})();

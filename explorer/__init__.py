@@ -9,6 +9,7 @@ from metrics.torchvision_shim import install as _install_torchvision_shim
 _install_torchvision_shim()
 
 from explorer.api import Explorer
+from explorer.batches import Batch
 from explorer.errors import (
     AccessRefused,
     Cancelled,
@@ -21,8 +22,16 @@ from explorer.errors import (
     SuiteError,
     UnknownName,
 )
+from explorer.estimates import Preview
 from explorer.events import Event, Failed, ImageDone, ModelDone, Notice, Progress, Scored
-from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, Sampling
+from explorer.requests import (
+    AnalyzeRequest,
+    FetchRequest,
+    GenerateRequest,
+    ImageQuery,
+    ImportRequest,
+    Sampling,
+)
 from explorer.settings import Settings
 from explorer.types import (
     Checkpoint,
@@ -45,6 +54,7 @@ from explorer.types import (
 __all__ = [
     "AccessRefused",
     "AnalyzeRequest",
+    "Batch",
     "Cancelled",
     "Checkpoint",
     "DiskFull",
@@ -59,6 +69,7 @@ __all__ = [
     "ImageDone",
     "ImagePage",
     "ImageQuery",
+    "ImportRequest",
     "InvalidRequest",
     "Job",
     "LeaderboardRow",
@@ -69,6 +80,7 @@ __all__ = [
     "ModelFacts",
     "ModelFile",
     "Notice",
+    "Preview",
     "Progress",
     "Prompt",
     "Recipe",

@@ -9,12 +9,13 @@ from typing import get_args
 
 import metrics
 from explorer.compute import Tell
-from explorer.errors import Cancelled, InvalidRequest, UnknownName
+from explorer.errors import Cancelled, InvalidRequest, ModelError, UnknownName
 from explorer.events import Progress, Scored
 from explorer.recipes import read_recipe
 from explorer.requests import AnalyzeRequest
-from explorer.score_store import ScoreStore
+from explorer.storage import Storage
 from explorer.types import Image, Recipe, ScoreRow, Tier
+from explorer.work_store import DEADLY, SCORE_MARK
 
 NO_RECIPE = "(no recipe)"
 
@@ -25,16 +26,35 @@ class Analysis:
 
     images: Sequence[Image]
     request: AnalyzeRequest
-    store: ScoreStore
+    storage: Storage
     options: metrics.ScoreOptions
     tell: Tell
+    _blamed: bool = False
+    """Whether a process died here, and nothing new was scored since."""
 
     def run(self) -> None:
         """Score every picture with every metric; what is known is not computed again.
 
         Raises:
             Cancelled: The person stopped it; finished scores stay.
+            ModelError: The program died here again and again.
         """
+        deaths = self.storage.work.deaths([self._mark]).get(self._mark, 0)
+        if deaths >= DEADLY:
+            raise ModelError(
+                f"The program ended {DEADLY} times at the same place of this scoring, so it was set aside. "
+                "Retry it with fewer metrics or smaller networks."
+            )
+        self._blamed = deaths > 0
+        with self.storage.work.marked([self._mark]):
+            self._score()
+
+    @property
+    def _mark(self) -> str:
+        asked = self.request
+        return SCORE_MARK + "|".join((asked.run or asked.folder, asked.tier, *asked.metrics))
+
+    def _score(self) -> None:
         by_id = {image.id: image for image in self.images}
         samples = [
             metrics.Sample(
@@ -51,7 +71,7 @@ class Analysis:
         try:
             self._follow(samples, by_id, settled)
         finally:
-            self.store.put_many(settled)
+            self.storage.scores.put_many(settled)
 
     def _follow(
         self,
@@ -66,8 +86,11 @@ class Analysis:
                     # a known value is stored anew, so that the newest row of a picture is
                     # always what the latest analysis said of it.
                     settled[event.recipe] = event.score
+                elif self._blamed:
+                    self.storage.work.survived(self._mark)
+                    self._blamed = False
                 self.tell(Scored(by_id[event.sample.key], score_row(event), event.cached))
-            elif isinstance(event, metrics.BackboneLoading):
+            elif isinstance(event, metrics.BackboneLoading | metrics.Downloading):
                 self.tell(Progress(0, len(samples) * len(self.request.metrics), event.message))
             elif isinstance(event, metrics.Progress):
                 self.tell(Progress(event.done, event.total, event.message, event.seconds_left))

@@ -6,6 +6,7 @@ made in `benchmark_app.py` and passed down.
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Literal
 from pydantic import SecretStr
 
 import metrics
-from explorer import analysis, jobs, statistics
+from explorer import analysis, imports, statistics
 from explorer.checkpoints import native_size, read_checkpoint
 from explorer.compute import ComputeThread, Tell
 from explorer.downloads import Fetcher, FetchOptions
 from explorer.errors import InvalidRequest
-from explorer.events import Event, Failed, Progress
+from explorer.estimates import Preview, preview
+from explorer.events import Event, Progress
 from explorer.generation import Generation
 from explorer.hashing import HashThread
-from explorer.job_store import Request, kind_of, new_job_id
+from explorer.job_store import Request
+from explorer.jobs import Checked, Queue
 from explorer.library import ModelLibrary
 from explorer.loading import Sources
 from explorer.pipelines import PipelineManager
@@ -31,11 +34,12 @@ from explorer.plans import Plan, Planner, count_cells
 from explorer.recipes import parameters_text
 from explorer.references import looks_like_path
 from explorer.reports import Results
-from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, ImportRequest
 from explorer.samplers import sampler_names
 from explorer.settings import Settings
 from explorer.storage import RunRecord, Storage, write_whole
 from explorer.suites import SuiteLibrary
+from explorer.summaries import Summary, summarize
 from explorer.types import (
     Checkpoint,
     Family,
@@ -48,6 +52,7 @@ from explorer.types import (
     ScoreRow,
     Suite,
 )
+from explorer.worker import Lane
 
 
 class Explorer:
@@ -68,18 +73,19 @@ class Explorer:
         self._compute = ComputeThread()
         self.fetcher = Fetcher(FetchOptions.from_settings(settings))
         self._fetching = ComputeThread()  # needs no torch, and must not wait for those who do
-        self._tokens: dict[str, SecretStr] = {}
         folders = (settings.root / "models", *settings.model_folders)
         self.library = ModelLibrary(folders, settings.assets, self.storage.models)
         self._hashing = HashThread(self.library.weight_files, self.storage.models)
         self._suites = SuiteLibrary(settings.prompts, settings.suites)
         self._planner = Planner(self.library, self._suites, self.storage.file_hash)
-        lock = settings.root / "worker.lock"
-        self._worker = jobs.Worker(self.storage.jobs, self._execute, lock)
+        self.storage.work.count_deaths()
+        self.queue = Queue(self.storage.jobs, self.storage.work, self._check, self._lanes(settings))
+        """Work that outlives the page."""
 
     def close(self) -> None:
         """Stop the worker within one step, free the model, and release the database."""
-        self._worker.stop()
+        self.queue.stop()
+        self.library.close()
         self._hashing.stop()
         self._compute.close()
         self._fetching.close()
@@ -155,7 +161,7 @@ class Explorer:
         )
 
         def work(tell: Tell) -> None:
-            analysis.Analysis(images, request, self.storage.scores, options, tell).run()
+            analysis.Analysis(images, request, self.storage, options, tell).run()
 
         yield from self._compute.follow(work, abandoned)
 
@@ -168,77 +174,44 @@ class Explorer:
         fetch = partial(self.fetcher.fetch, request, stop, token=token)
         yield from self._fetching.follow(fetch, abandoned)
 
-    # work that outlives the page
+    def preview_import(self, request: ImportRequest) -> imports.ImportPreview:
+        """How the pictures of a folder would map to models, prompts and seeds."""
+        return imports.preview(request, imports.prompt_list(request, self._suites))
 
-    def start_worker(self) -> None:
+    def import_pictures(
+        self, request: ImportRequest, cancel: threading.Event | None = None
+    ) -> Iterator[Event]:
+        """Take in pictures made elsewhere, as a run; what is there already is not taken twice."""
+        prompts, abandoned = imports.prompt_list(request, self._suites), threading.Event()
+        stop = _either(cancel, abandoned)
+
+        def work(tell: Tell) -> None:
+            imports.PictureImport(request, prompts, self.storage, stop, tell).run()
+
+        yield from self._fetching.follow(work, abandoned)
+
+    def start(self) -> None:
         """Begin to work on the queue; jobs that a crash interrupted continue."""
-        self._worker.start()
+        self.queue.start()
         self._hashing.start()
 
-    def submit(self, request: Request, after: str | None = None, token: SecretStr | None = None) -> Job:
-        """Put work into the queue and return at once.
-
-        Args:
-            request: What to do. Models and suites are taken by name only: paths work on
-                the command line, where the person owns the disk anyway.
-            after: Id of a job to wait for. An analysis without a run scores that job's run.
-            token: For fetching; kept in memory only, and until the job has ended.
+    def preview(self, request: GenerateRequest) -> Preview:
+        """What a request would take: pictures, what is there already, time and disk.
 
         Raises:
             InvalidRequest: It cannot be done; says what to change.
         """
-        request = self.fetcher.without_secrets(request) if isinstance(request, FetchRequest) else request
-        title, total = self._check_submission(request)
-        job = Job(
-            id=new_job_id(),
-            kind=kind_of(request),
-            state="queued",
-            title=title,
-            run=request.run if isinstance(request, AnalyzeRequest) else "",
-            created=datetime.now(UTC).isoformat(),
-            after=self.job(after).id if after else None,
-            total=total,
+        plan = self.plan(request)
+        return preview(
+            [cell.recipe for cell in plan.cells],
+            self.storage.known_cells([cell.key for cell in plan.cells]),
+            self.storage.work.timings(self.pipelines.placement().device),
+            self.storage.disk(),
         )
-        if token is not None:
-            self._tokens[job.id] = token
-        self.storage.jobs.add(job, request)
-        self._worker.wake()
-        return job
 
-    def submit_benchmark(self, request: GenerateRequest, scoring: AnalyzeRequest) -> tuple[Job, Job | None]:
-        """Queue the drawing and, when metrics are named, the scoring after it.
-
-        Raises:
-            InvalidRequest: One of the two cannot be done; neither is queued.
-        """
-        if not scoring.metrics:
-            return self.submit(request), None
-        self._check_submission(scoring)
-        drawing = self.submit(request)
-        return drawing, self.submit(scoring, after=drawing.id)
-
-    def job(self, job_id: str) -> Job:
-        """How a job stands; unknown ids raise."""
-        return self.storage.jobs.get(job_id)
-
-    def jobs(self, limit: int = 20) -> list[Job]:
-        """The latest jobs, newest first."""
-        return self.storage.jobs.newest(limit)
-
-    def failures(self, job_id: str) -> list[Failed]:
-        """The cells of a job that have no picture, with the reasons."""
-        return self.storage.jobs.failures(job_id)
-
-    def notices(self, job_id: str) -> list[str]:
-        """What the person should know about a job, such as prompts cut short."""
-        return self.storage.jobs.notices(job_id)
-
-    def cancel_job(self, job_id: str) -> Job:
-        """Cancel a job, and those that wait for it, within one denoising step."""
-        self.job(job_id)
-        jobs.cancel(self.storage.jobs, job_id)
-        self._worker.cancel(job_id)
-        return self.job(job_id)
+    def summary(self, since: datetime) -> Summary:
+        """What ended since a moment: what was made, what failed and why, who leads."""
+        return summarize(self.queue, self.leaderboard, since.astimezone(UTC).isoformat())
 
     # results
 
@@ -313,6 +286,13 @@ class Explorer:
 
     # inside
 
+    def _lanes(self, settings: Settings) -> list[Lane]:
+        """Fetching needs no torch, and goes on beside drawing and scoring."""
+        computing = Lane(
+            ("generate", "analyze"), settings.root / "worker.lock", self._execute, self.pipelines.release
+        )
+        return [computing, Lane(("fetch",), settings.root / "fetcher.lock", self._execute)]
+
     def _execute(self, job: Job, request: Request, cancel: threading.Event) -> Iterator[Event]:
         if isinstance(request, GenerateRequest):
             yield Progress(0, job.total, "reading the models")
@@ -320,13 +300,12 @@ class Explorer:
             self.storage.jobs.update(job.id, run=plan.run)
             yield from self._draw(plan, cancel)
         elif isinstance(request, FetchRequest):
-            yield from self.fetch(request, cancel, self._tokens.pop(job.id, None))
+            yield from self.fetch(request, cancel, self.queue.take_token(job.id))
         else:
-            run = request.run or (self.job(job.after).run if job.after else "")
+            run = request.run or job.run or (self.queue.get(job.after).run if job.after else "")
             run = self._run_id(run)
             self.storage.jobs.update(job.id, run=run)
-            chosen = AnalyzeRequest(metrics=request.metrics, tier=request.tier, run=run)
-            yield from self.analyze(chosen, cancel)
+            yield from self.analyze(replace(request, run=run), cancel)
 
     def _draw(self, plan: Plan, cancel: threading.Event | None) -> Iterator[Event]:
         self._save_run(plan)
@@ -344,23 +323,24 @@ class Explorer:
         known = (*chosen, *self.library.checkpoints())
         return [c.path for c in known if c.layout == "diffusers" and c.family == family]
 
-    def _check_submission(self, request: Request) -> tuple[str, int]:
-        """The title of the job and how many pictures it draws, or why it cannot be done."""
+    def _check(self, request: Request) -> Checked:
+        """A request as a job is made of it, or why it cannot be done."""
         if isinstance(request, AnalyzeRequest):
             analysis.check(request)
             if request.folder:
                 raise InvalidRequest("Folders can be scored on the command line only.")
             if request.run:
                 self._run_id(request.run)
-            return f"Score with {', '.join(request.metrics)}", 0
+            return Checked(request, f"Score with {', '.join(request.metrics)}", 0)
         if isinstance(request, FetchRequest):
-            return f"Fetch {request.source}", 0
+            request = self.fetcher.without_secrets(request)  # a pasted address may hold a token
+            return Checked(request, f"Fetch {request.source}", 0)
         if any(looks_like_path(name) for name in (*request.models, request.suite)):
             raise InvalidRequest("Choose models and suites by name; paths work on the command line only.")
         models, suite = self._planner.check(request)
         shown = " vs ".join(model.name for model in models[:3])
         title = f"{shown}{' ...' if len(models) > 3 else ''} on {suite.name}"
-        return title, count_cells(request, models, suite)
+        return Checked(request, title, count_cells(request, models, suite))
 
     def _chosen_images(self, request: AnalyzeRequest) -> list[Image]:
         if request.folder:

@@ -2,9 +2,10 @@
 
 import json
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,19 @@ from rich.text import Text
 
 from explorer import analysis
 from explorer.api import Explorer
-from explorer.errors import InvalidRequest, StorageError
+from explorer.batches import Batch, read_batch
+from explorer.bundle_reader import read_bundle
+from explorer.compute import ComputeThread, Tell
+from explorer.downloads import Finding, Identifier, can_be_asked, unknown
+from explorer.errors import InvalidRequest, StorageError, UnknownName
 from explorer.events import Event, Failed, ImageDone, ModelDone, Notice, Progress, time_left
+from explorer.exports import Export, export_results
+from explorer.model_settings import in_words, settings_of
+from explorer.plans import Plan
 from explorer.reports import Results, place_image
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, Sampling
 from explorer.storage import write_whole
-from explorer.types import Image, LeaderboardRow
+from explorer.types import Image, LeaderboardRow, ModelFile
 
 OK, FAILED = 0, 1
 
@@ -62,6 +70,11 @@ class Watcher:
                 elif isinstance(event, ImageDone):
                     yield event.image
 
+    def print_settings(self, plan: Plan) -> None:
+        """Say what each model is drawn with, when each has its own settings."""
+        for model in plan.models if plan.request.settings == "own" else ():
+            self.console.print(Text(f"{model.name}: {in_words(settings_of(plan.request, model))}"))
+
     def report_failures(self) -> int:
         """List what failed; returns the exit status."""
         for failure in self.failed:
@@ -70,7 +83,36 @@ class Watcher:
 
 
 def run(explorer: Explorer, arguments: Namespace) -> int:
-    """Generate, score, write the reports and print the leaderboard."""
+    """Generate, score, write the reports and print the leaderboards."""
+    batch = _batch(arguments)
+    # Everything that could be wrong is checked before the first picture is drawn.
+    analysis.check(batch.scoring)
+    for request in batch.requests:
+        explorer.plan_size(request)  # a plan would let one bad model of several fail alone
+    output = writable(arguments.output)
+    watcher = Watcher()
+    for request in batch.requests:
+        plan = explorer.plan(request)
+        watcher.print_settings(plan)
+        folder = writable(output / request.suite) if batch.more_suites else output
+        for image in watcher.follow("Pictures", explorer.generate(request)):
+            place_image(image, explorer.settings.images, folder)
+        _score(explorer, replace(batch.scoring, run=plan.run), folder, watcher)
+    return watcher.report_failures()
+
+
+def _batch(arguments: Namespace) -> Batch:
+    """What a plan file or the arguments ask for.
+
+    Raises:
+        InvalidRequest: Both are given, or too little.
+    """
+    if arguments.plan:
+        if arguments.models or arguments.suite:
+            raise InvalidRequest("Give either --plan, or --models and --suite.")
+        return read_batch(arguments.plan)
+    if not arguments.models or not arguments.suite:
+        raise InvalidRequest("Name --models and a --suite, or a --plan.")
     sampling = Sampling(
         sampler=arguments.sampler,
         steps=arguments.steps,
@@ -89,16 +131,10 @@ def run(explorer: Explorer, arguments: Namespace) -> int:
         sampling=sampling,
         negative=arguments.negative,
         batch_size=arguments.batch_size,
+        settings=arguments.settings,
+        trigger_words=arguments.trigger_words,
     )
-    # Everything that could be wrong is checked before the first picture is drawn.
-    analysis.check(AnalyzeRequest(tuple(arguments.metrics), arguments.tier))
-    plan = explorer.plan(request)
-    output = writable(arguments.output)
-    watcher = Watcher()
-    for image in watcher.follow("Pictures", explorer.generate(request)):
-        place_image(image, explorer.settings.images, output)
-    scoring = AnalyzeRequest(tuple(arguments.metrics), arguments.tier, run=plan.run)
-    return _score(explorer, scoring, output, watcher)
+    return Batch(request, (), AnalyzeRequest(tuple(arguments.metrics), arguments.tier))
 
 
 def analyze(explorer: Explorer, arguments: Namespace) -> int:
@@ -106,7 +142,9 @@ def analyze(explorer: Explorer, arguments: Namespace) -> int:
     request = AnalyzeRequest(tuple(arguments.metrics), arguments.tier, folder=str(arguments.folder))
     analysis.check(request)
     analysis.picture_files(arguments.folder)
-    return _score(explorer, request, writable(arguments.output), Watcher())
+    watcher = Watcher()
+    _score(explorer, request, writable(arguments.output), watcher)
+    return watcher.report_failures()
 
 
 def fetch(explorer: Explorer, arguments: Namespace) -> int:
@@ -123,10 +161,53 @@ def fetch(explorer: Explorer, arguments: Namespace) -> int:
     return OK
 
 
+def identify(explorer: Explorer, arguments: Namespace) -> int:
+    """Ask Civitai by their hashes whose the local files are, keep what it says, and print it."""
+    explorer.fetcher.check_online()
+    files = explorer.library.files()
+    chosen = [_askable(files, name) for name in arguments.names] or unknown(files)
+    identifier = Identifier(
+        explorer.library, explorer.fetcher, explorer.storage.models, explorer.settings.root / "models"
+    )
+    findings: list[Finding] = []
+    abandoned, thread = threading.Event(), ComputeThread()
+
+    def work(tell: Tell) -> None:
+        identifier.run(chosen, abandoned.is_set, tell, findings.append)
+
+    watcher = Watcher(unit="files")
+    try:
+        for _ in watcher.follow("Looking up", thread.follow(work, abandoned)):
+            pass
+    finally:
+        thread.close()
+        for finding in findings:
+            print(finding.sentence)
+    if not chosen:
+        watcher.console.print("Nothing to ask: name, base model and trigger words of every file are known.")
+    return OK
+
+
+def _askable(files: Sequence[ModelFile], name: str) -> ModelFile:
+    for file in files:
+        if file.name == name and can_be_asked(file):
+            return file
+    raise UnknownName("model file", name, [file.name for file in files if can_be_asked(file)])
+
+
 def export(explorer: Explorer, arguments: Namespace) -> int:
-    """Write the results of a run to one file."""
-    path = explorer.export(arguments.format, arguments.output, arguments.run, arguments.table)
-    print(path)
+    """Write the results of a run, or of a bundle, to one file."""
+    if arguments.source:
+        bundle = read_bundle(arguments.source)
+        directions = {card.id: card.direction for card in explorer.metrics()}
+        results, title, thumbnail = bundle.results(directions), bundle.manifest.title, None
+    else:
+        results, thumbnail = explorer.results(arguments.run), explorer.storage.thumbnail
+        title = next((run.title for run in explorer.runs() if run.id == results.run), "")
+    pictures = arguments.pictures and not arguments.source
+    wanted = Export(arguments.format, arguments.table, pictures, title)
+    export_results(results, wanted, arguments.output, thumbnail)
+    print(arguments.output)
     return OK
 
 
@@ -164,14 +245,13 @@ def writable(output: Path) -> Path:
     return output
 
 
-def _score(explorer: Explorer, request: AnalyzeRequest, output: Path, watcher: Watcher) -> int:
+def _score(explorer: Explorer, request: AnalyzeRequest, output: Path, watcher: Watcher) -> None:
     for _ in watcher.follow("Scores  ", explorer.analyze(request)):
         pass
     results = explorer.results_for(request)
     results.write(output)
     _print_leaderboard(results)
     watcher.console.print(Text(f"Written to {output}: leaderboard.csv, scores.csv, scores.json"))
-    return watcher.report_failures()
 
 
 def _print_leaderboard(results: Results) -> None:

@@ -14,7 +14,7 @@ from filelock import FileLock
 from explorer import schema
 from explorer.errors import StorageError
 
-HEAD = "0002"
+HEAD = "0003"
 """Revision of the newest migration; a test compares it with the migrations folder."""
 
 

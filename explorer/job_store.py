@@ -1,6 +1,7 @@
 """Jobs as rows: what was asked, in which state it is, how far it is."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ REQUESTS: dict[JobKind, type[Request]] = {
     "analyze": AnalyzeRequest,
     "fetch": FetchRequest,
 }
+UNFINISHED = ("queued", "running", "paused")
 _FIELDS = tuple(Job.__dataclass_fields__)
 
 
@@ -54,16 +56,50 @@ class JobStore:
 
     def newest(self, limit: int) -> list[Job]:
         """The latest jobs, newest first."""
-        query = sa.select(schema.jobs).order_by(schema.jobs.c.position.desc()).limit(limit)
+        table = schema.jobs
+        query = sa.select(table).order_by(table.c.created.desc(), table.c.position.desc()).limit(limit)
         with self._read.connect() as connection:
             return [_job(row) for row in connection.execute(query)]
 
     def unfinished(self) -> list[Job]:
-        """Jobs that wait or work, in the order of the queue."""
+        """Jobs that wait, work or are paused, in the order of the queue."""
         table = schema.jobs
-        query = sa.select(table).where(table.c.state.in_(("queued", "running")))
+        query = sa.select(table).where(table.c.state.in_(UNFINISHED))
+        query = query.order_by(table.c.priority.desc(), table.c.position)
         with self._read.connect() as connection:
-            return [_job(row) for row in connection.execute(query.order_by(table.c.position))]
+            return [_job(row) for row in connection.execute(query)]
+
+    def ended_since(self, moment: str) -> list[Job]:
+        """Jobs that ended at or after a moment (ISO 8601, UTC), in the order they ended."""
+        table = schema.jobs
+        query = sa.select(table).where(table.c.ended >= moment).order_by(table.c.ended)
+        with self._read.connect() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def followers(self, job_id: str) -> list[Job]:
+        """Jobs that wait, or waited, for this one."""
+        query = sa.select(schema.jobs).where(schema.jobs.c.after == job_id)
+        with self._read.connect() as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def reorder(self, ids: Sequence[str]) -> None:
+        """Let unfinished jobs take turns in this order; jobs not named keep their places."""
+        table = schema.jobs
+        with self._engine.begin() as connection:
+            query = sa.select(table.c.id, table.c.position)
+            query = query.where(table.c.id.in_(ids), table.c.state.in_(UNFINISHED))
+            places = {row.id: row.position for row in connection.execute(query)}
+            known = [job_id for job_id in ids if job_id in places]
+            for job_id, position in zip(known, sorted(places.values()), strict=True):
+                connection.execute(sa.update(table).where(table.c.id == job_id).values(position=position))
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Forget jobs that have ended; their pictures and scores stay."""
+        table = schema.jobs
+        ended = table.c.state.not_in(UNFINISHED)
+        with self._engine.begin() as connection:
+            for job_id in ids:
+                connection.execute(sa.delete(table).where(table.c.id == job_id, ended))
 
     def update(self, job_id: str, *, only_if: tuple[str, ...] = (), **values: Any) -> bool:
         """Change fields of a job; with `only_if`, only while it is in one of these states.
@@ -78,10 +114,10 @@ class JobStore:
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount == 1
 
-    def requeue_interrupted(self) -> None:
+    def requeue_interrupted(self, kinds: Sequence[JobKind]) -> None:
         """Put jobs that a crash left running back into the queue, where they continue."""
         table = schema.jobs
-        statement = sa.update(table).where(table.c.state == "running")
+        statement = sa.update(table).where(table.c.state == "running", table.c.kind.in_(kinds))
         with self._engine.begin() as connection:
             connection.execute(statement.values(state="queued", message="continues after a restart"))
 

@@ -66,6 +66,15 @@ class PipelineManager:
             finally:
                 loaded.check = go_on
 
+    def holds(self, checkpoint: Checkpoint) -> bool:
+        """Whether the checkpoint is in memory already."""
+        return self._loaded is not None and self._checkpoint == checkpoint
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether anything is in memory."""
+        return self._loaded is not None
+
     def release(self) -> None:
         """Free the memory of the loaded model."""
         with self._lock:

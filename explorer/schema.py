@@ -97,6 +97,8 @@ jobs = Table(
     Column("seconds_left", Float),
     Column("message", String, nullable=False),
     Column("error", String),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("made", Integer, nullable=False, server_default="0"),
 )
 
 job_failures = Table(
@@ -113,6 +115,23 @@ job_notices = Table(
     metadata,
     Column("job", String, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
     Column("text", String, primary_key=True),
+)
+
+in_flight = Table(
+    "in_flight",
+    metadata,
+    Column("key", String, primary_key=True),  # a cell, the loading of a model, or a scoring
+    Column("owner", Integer),  # process that works on it; NULL when none does
+    Column("deaths", Integer, nullable=False),  # processes that ended in the middle of it
+)
+
+timings = Table(
+    "timings",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("checkpoint_hash", String, primary_key=True),
+    Column("size", String, primary_key=True),  # "512x768", or empty for loading
+    Column("seconds", Float, nullable=False),  # of one pass of one picture, or of one loading
 )
 
 file_hashes = Table(

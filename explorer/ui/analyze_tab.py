@@ -10,7 +10,7 @@ from explorer.api import Explorer
 from explorer.types import Tier
 from explorer.ui import markup
 from explorer.ui.forms import FormData, ScoreForm, read_analyze, ui_errors, widgets
-from explorer.ui.job_view import JobView, Updates, build_job_view, cancel, follow
+from explorer.ui.job_view import JobView, Updates, bind_steering, build_job_view, follow
 from explorer.ui.widgets import (
     DEFAULT_METRICS,
     Results,
@@ -126,16 +126,12 @@ def _bind_job(tab: _Tab, selected: gr.Tab) -> None:
 
     def start(data: FormData) -> str:
         with ui_errors():
-            return explorer.submit(read_analyze(tab.score, data, run=data[tab.run] or "")).id
+            return explorer.queue.submit(read_analyze(tab.score, data, run=data[tab.run] or "")).id
 
     def attach(job_id: str) -> str:
         with ui_errors():
-            active = [job.id for job in explorer.jobs() if job.active and job.kind == "analyze"]
+            active = [job.id for job in explorer.queue.newest() if job.active and job.kind == "analyze"]
             return job_id if job_id in active or not active else active[0]
-
-    def stop(job_id: str) -> None:
-        with ui_errors():
-            cancel(explorer, job_id)
 
     def finish(run: str | None) -> Updates:
         with ui_errors():
@@ -149,7 +145,7 @@ def _bind_job(tab: _Tab, selected: gr.Tab) -> None:
     started = tab.start.click(start, widgets(tab.score) | {tab.run}, submitted, **private)
     started.success(lambda job_id: job_id, submitted, tab.job, cancels=[following], **private)
     selected.select(attach, tab.job, tab.job, **private)
-    view.cancel.click(stop, tab.job, None, queue=False, **private)
+    bind_steering(explorer, view, tab.job, watch)
 
 
 def _leaderboard(tab: _Tab, run: str | None) -> Updates:

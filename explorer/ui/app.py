@@ -51,7 +51,7 @@ def build_app(explorer: Explorer) -> gr.Blocks:
                 build_analyze_tab(explorer, analyze_tab)
             with gr.Tab("Gallery", id="gallery") as gallery_tab:
                 gallery = build_gallery_tab(explorer, gallery_tab)
-        models = build_models_panel(explorer)
+        models = build_models_panel(explorer, page)
         _wire(explorer, tabs, generate, gallery)
         _wire_models(explorer, tabs, generate, models)
         add_endpoints(explorer)
@@ -107,7 +107,7 @@ def serve(explorer: Explorer) -> None:
     page, url = launch(explorer)
     print(f"{TITLE} is on {url}", flush=True)
     warn_when_open(explorer.settings.host, url)
-    explorer.start_worker()
+    explorer.start()
     page.block_thread()
 
 
@@ -150,6 +150,10 @@ def _wire_models(explorer: Explorer, tabs: gr.Tabs, generate: GenerateHandles, p
 
     hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     panel.use.click(add, [panel.state, generate.models], [generate.models, tabs], **hidden)
+    # Files that were still being read when the page came join the choices; what is chosen stays.
+    panel.scanned.change(
+        lambda: gr.Dropdown(choices=model_choices(explorer)), None, generate.models, **hidden
+    )
 
 
 def _wire(explorer: Explorer, tabs: gr.Tabs, generate: GenerateHandles, gallery: GalleryTab) -> None:

@@ -15,6 +15,7 @@ from explorer.errors import UnknownName
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, Sampling
 from explorer.types import Image
 from explorer.ui.forms import read_secret, ui_errors
+from explorer.ui.job_endpoints import job_endpoints
 
 Record = dict[str, Any]
 MAX_PAGE = 500
@@ -22,7 +23,7 @@ MAX_PAGE = 500
 
 def add_endpoints(explorer: Explorer) -> None:
     """Add every endpoint to the Blocks being built."""
-    for make in (_listing, _work, _getting, _results):
+    for make in (_listing, _work, job_endpoints, _getting, _results):
         for function in make(explorer):
             gr.api(function, api_name=function.__name__, concurrency_limit=None)
     _add_export(explorer)
@@ -35,7 +36,7 @@ def _listing(explorer: Explorer) -> list[Callable[..., Any]]:
         Returns:
             name, kind, family, size_mb and bundled of each, layout of checkpoints, and what its
             file says: variant, precision, parameters, missing parts, LoRA kind, rank and alpha,
-            base, trigger_words, title, author, description, licence, recommended settings.
+            base, trigger_words, title, author, description, licence, page, recommended settings.
         """
         with ui_errors():
             checkpoints = [model.to_dict() for model in explorer.models()]
@@ -81,6 +82,8 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
         clip_skip: int = 1,
         long_prompts: bool = False,
         weighting: bool = False,
+        settings: str = "same",
+        trigger_words: bool = False,
     ) -> Record:
         """Draw every prompt with every seed on every model, then score if metrics are given.
 
@@ -102,6 +105,9 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
             clip_skip: As in A1111; 1 is the model's own layer. SD 1.x, SD 2 and SDXL.
             long_prompts: Read prompts past 77 tokens instead of cutting them. The same families.
             weighting: Read (a red hat:1.3) and hat++ as weights. The same families.
+            settings: same for all models, or own: each with the sampler, steps and guidance that its
+                maker recommends, instead of those given here.
+            trigger_words: Put the trigger words of a model's LoRAs before its prompts.
 
         Returns:
             job and analyze_job: ids to follow with /job; the work goes on by itself.
@@ -119,9 +125,11 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
                     sampler, steps, guidance, width, height, clip_skip, long_prompts, weighting
                 ),
                 negative=negative,
+                settings=_any(settings),
+                trigger_words=trigger_words,
             )
             scoring = AnalyzeRequest(metrics=tuple(metrics or ()), tier=_any(tier))
-            job, following = explorer.submit_benchmark(request, scoring)
+            job, following = explorer.queue.submit_benchmark(request, scoring)
             return {"job": job.id, "analyze_job": following.id if following else None, "run": job.run}
 
     def analyze(run: str = "", metrics: list[str] | None = None, tier: str = "bundled") -> Record:
@@ -137,39 +145,10 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
         """
         with ui_errors():
             request = AnalyzeRequest(tuple(metrics or ("clip_score",)), _any(tier), run=run)
-            job = explorer.submit(request)
+            job = explorer.queue.submit(request)
             return {"job": job.id, "run": job.run}
 
-    def job(job_id: str) -> Record:
-        """How a job stands.
-
-        Args:
-            job_id: As /generate or /analyze returned it.
-
-        Returns:
-            state (queued, running, done, failed or cancelled), done of total, seconds_left,
-            run, error; and failures and notices as lists.
-        """
-        with ui_errors():
-            return {
-                **explorer.job(job_id).to_dict(),
-                "failures": [asdict(failure) for failure in explorer.failures(job_id)],
-                "notices": explorer.notices(job_id),
-            }
-
-    def cancel_job(job_id: str) -> Record:
-        """Stop a job, and those that wait for it, within one denoising step.
-
-        Args:
-            job_id: As /generate or /analyze returned it.
-
-        Returns:
-            The job as /job gives it. What was finished stays.
-        """
-        with ui_errors():
-            return explorer.cancel_job(job_id).to_dict()
-
-    return [generate, analyze, job, cancel_job]
+    return [generate, analyze]
 
 
 def _getting(explorer: Explorer) -> list[Callable[..., Any]]:
@@ -204,7 +183,7 @@ def _getting(explorer: Explorer) -> list[Callable[..., Any]]:
         """
         with ui_errors():
             request = FetchRequest(source, tuple(files or ()), variant, name)
-            return {"job": explorer.submit(request, token=read_secret(token)).id}
+            return {"job": explorer.queue.submit(request, token=read_secret(token)).id}
 
     return [look_up_model, fetch_model]
 

@@ -7,13 +7,14 @@ together. Nothing here talks to the Explorer.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
 from pydantic import SecretStr
 
+from explorer.batches import Batch
 from explorer.errors import ExplorerError, InvalidRequest
 from explorer.requests import AnalyzeRequest, GenerateRequest, ImageQuery, Sampling
 
@@ -35,10 +36,13 @@ class GenerateForm:
     source: gr.Radio
     """Only on the page: whether the suite or the person's own prompts are meant."""
     suite: gr.Dropdown
+    """Several suites may be chosen; each becomes a run of its own."""
     categories: gr.Dropdown
+    trigger_words: gr.Checkbox
     prompts: gr.Textbox
     seeds: gr.Number
     first_seed: gr.Number
+    settings: gr.Radio
     sampler: gr.Dropdown
     steps: gr.Number
     guidance: gr.Number
@@ -75,8 +79,18 @@ def widgets(*forms: GenerateForm | ScoreForm | GalleryForm) -> set[Component]:
     return {getattr(form, field.name) for form in forms for field in fields(form)}
 
 
+def read_batch(form: GenerateForm, score: ScoreForm, data: FormData) -> Batch:
+    """Everything that filled-in forms ask for: one request a suite, and the scoring.
+
+    Raises:
+        InvalidRequest: A field holds no usable value; says which.
+    """
+    suites = tuple(data[form.suite] or ()) if data[form.source] != "own" else ()
+    return Batch(read_generate(form, data), suites[1:], read_analyze(score, data))
+
+
 def read_generate(form: GenerateForm, data: FormData) -> GenerateRequest:
-    """The request that a filled-in form asks for.
+    """The request that a filled-in form asks for, of several suites with the first one.
 
     Raises:
         InvalidRequest: A field holds no usable value; says which.
@@ -85,25 +99,69 @@ def read_generate(form: GenerateForm, data: FormData) -> GenerateRequest:
     prompts = tuple(line.strip() for line in str(data[form.prompts] or "").splitlines() if line.strip())
     if own and not prompts:
         raise InvalidRequest("Write at least one prompt, one a line, or choose a suite.")
+    suites = tuple(data[form.suite] or ())
     return GenerateRequest(
         models=tuple(data[form.models] or ()),
-        suite="" if own else str(data[form.suite] or ""),
+        suite="" if own or not suites else str(suites[0]),
         prompts=prompts if own else (),
-        categories=() if own else tuple(data[form.categories] or ()),
+        # The categories of one suite are not those of another.
+        categories=tuple(data[form.categories] or ()) if len(suites) == 1 and not own else (),
         seeds=_whole("number of seeds", data[form.seeds]),
         first_seed=_whole("first seed", data[form.first_seed]),
-        sampling=Sampling(
-            sampler=data[form.sampler],
-            steps=_whole("number of steps", data[form.steps]),
-            guidance=_number("guidance scale", data[form.guidance]),
-            width=_whole_or_blank("width", data[form.width]),
-            height=_whole_or_blank("height", data[form.height]),
-            clip_skip=_whole("clip skip", data[form.clip_skip]),
-            long_prompts=bool(data[form.long_prompts]),
-            weighting=bool(data[form.weighting]),
-        ),
+        sampling=read_sampling(form, data),
         negative=str(data[form.negative] or "").strip(),
         batch_size=_whole_or_blank("batch size", data[form.batch_size]),
+        settings=data[form.settings],
+        # With prompts of one's own, the words are clicked into them.
+        trigger_words=bool(data[form.trigger_words]) and not own,
+    )
+
+
+def fill_forms(form: GenerateForm, score: ScoreForm, batch: Batch) -> dict[Component, Any]:
+    """The values of the widgets that ask for a batch; `read_batch` reads the same from them."""
+    request, sampling = batch.request, batch.request.sampling
+    own = bool(request.prompts)
+    values: dict[Component, Any] = {
+        getattr(form, name): getattr(request, name)
+        for name in ("seeds", "first_seed", "settings", "negative", "trigger_words")
+    }
+    values |= {
+        getattr(form, name): getattr(sampling, name)
+        for name in ("sampler", "steps", "guidance", "clip_skip", "long_prompts", "weighting")
+    }
+    blank = {"width": sampling.width, "height": sampling.height, "batch_size": request.batch_size}
+    values |= {getattr(form, name): "" if value is None else str(value) for name, value in blank.items()}
+    return values | {
+        form.models: list(request.models),
+        form.source: "own" if own else "suite",
+        form.suite: gr.skip() if own else [request.suite, *batch.more_suites],
+        form.categories: list(request.categories),
+        form.prompts: "\n".join(request.prompts) if own else gr.skip(),
+        score.metrics: list(batch.scoring.metrics),
+        score.tier: batch.scoring.tier,
+    }
+
+
+def read_sampling(form: GenerateForm, data: FormData) -> Sampling:
+    """The settings of the form; what each model brings itself is not read.
+
+    Raises:
+        InvalidRequest: A field holds no usable value; says which.
+    """
+    sampling = Sampling(
+        width=_whole_or_blank("width", data[form.width]),
+        height=_whole_or_blank("height", data[form.height]),
+        clip_skip=_whole("clip skip", data[form.clip_skip]),
+        long_prompts=bool(data[form.long_prompts]),
+        weighting=bool(data[form.weighting]),
+    )
+    if data[form.settings] == "own":
+        return sampling
+    return replace(
+        sampling,
+        sampler=data[form.sampler],
+        steps=_whole("number of steps", data[form.steps]),
+        guidance=_number("guidance scale", data[form.guidance]),
     )
 
 

@@ -1,4 +1,4 @@
-"""The Generate tab: the demo, the form, and the job view that follows the work."""
+"""The Generate tab: the demo, beside the form, and the job view that follows the work."""
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -7,20 +7,14 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from explorer.api import Explorer
-from explorer.errors import ExplorerError
+from explorer.batches import Batch
+from explorer.errors import ExplorerError, InvalidRequest
 from explorer.requests import AnalyzeRequest, GenerateRequest, Sampling
-from explorer.ui.forms import (
-    FormData,
-    GenerateForm,
-    ScoreForm,
-    read_analyze,
-    read_generate,
-    ui_errors,
-    widgets,
-)
-from explorer.ui.job_view import JobView, Updates, build_job_view, cancel, follow, job_to_show
-from explorer.ui.markup import notice
-from explorer.ui.widgets import build_score_form, model_choices, pick, suite_choices
+from explorer.ui.forms import FormData, fill_forms, read_batch, ui_errors, widgets
+from explorer.ui.generate_form import GeneratePanel, bind_generate_form, build_generate_form
+from explorer.ui.job_view import JobView, Updates, bind_steering, build_job_view, follow, job_to_show
+from explorer.ui.queue_panel import QueuePanel, bind_queue_panel, build_queue_panel
+from explorer.ui.widgets import model_choices
 
 DEMO_MODELS = ("shapes-base", "shapes-early")
 DEMO = GenerateRequest(models=DEMO_MODELS, suite="shapes", seeds=2, sampling=Sampling(guidance=2.0))
@@ -41,12 +35,10 @@ class GenerateHandles(NamedTuple):
 
 class _Tab(NamedTuple):
     explorer: Explorer
-    form: GenerateForm
-    score: ScoreForm
-    plan: gr.HTML
+    panel: GeneratePanel
     demo: gr.Button | None
-    generate: gr.Button
     view: JobView
+    queue: QueuePanel
     job: gr.State
     stored: gr.BrowserState
 
@@ -58,19 +50,20 @@ def build_generate_tab(explorer: Explorer, page: gr.Blocks) -> GenerateHandles:
     with gr.Row(elem_classes="x-split"):
         with gr.Column(scale=7, elem_id="generate-left"):
             view = build_job_view("generate", pictures=True)
-            panel, demo = _build_demo(explorer)
+            offer, demo = _build_demo(explorer)
+            queue = build_queue_panel()
         with gr.Column(scale=5, elem_id="generate-form", elem_classes="x-panel"):
-            form, score, plan, generate = _build_form(explorer)
-    view = replace(view, idle=panel)
-    tab = _Tab(explorer, form, score, plan, demo, generate, view, job, stored)
-    _bind_form(tab, page)
-    _bind_job(tab, page)
-    return GenerateHandles(job, view, form.models)
+            panel = build_generate_form(explorer, DEMO)
+    view = replace(view, idle=offer)
+    bind_generate_form(explorer, panel, page)
+    bind_queue_panel(explorer, queue, page)
+    _bind_job(_Tab(explorer, panel, demo, view, queue, job, stored), page)
+    return GenerateHandles(job, view, panel.form.models)
 
 
 def _build_demo(explorer: Explorer) -> tuple[gr.Column | None, gr.Button | None]:
     """The offer to run the demo, when both of its models are there."""
-    names = {checkpoint.name for checkpoint in explorer.models()}
+    names = {name for name, _ in model_choices(explorer)}
     try:
         prompts = len(explorer.suite(DEMO.suite).prompts)
     except ExplorerError:
@@ -91,143 +84,8 @@ def _build_demo(explorer: Explorer) -> tuple[gr.Column | None, gr.Button | None]
     return panel, button
 
 
-def _build_form(explorer: Explorer) -> tuple[GenerateForm, ScoreForm, gr.HTML, gr.Button]:
-    gr.HTML("<h2>Your own benchmark</h2>")
-    what = _build_what(explorer)
-    with gr.Row():
-        seeds = _number("Seeds a prompt", 2, "form-seeds", minimum=1)
-        first = _number("First seed", 0, "form-first-seed", minimum=0)
-    score = build_score_form(explorer, "form")
-    with gr.Accordion("How the pictures are drawn", open=False, elem_id="form-sampling"):
-        how = _build_how(explorer)
-    plan = gr.HTML(elem_id="form-plan")
-    generate = gr.Button("Generate", variant="primary", elem_id="generate-button")
-    return GenerateForm(**what, **how, seeds=seeds, first_seed=first), score, plan, generate
-
-
-def _build_how(explorer: Explorer) -> dict[str, Any]:
-    """The widgets of `Sampling`, the negative prompt and the batch size, by field."""
-    default = Sampling()
-    sampler = gr.Dropdown(explorer.samplers(), value=default.sampler, label="Sampler", elem_id="form-sampler")
-    with gr.Row():
-        steps = _number("Steps", default.steps, "form-steps", minimum=1)
-        guidance = gr.Number(
-            default.guidance, label="Guidance (CFG)", minimum=0, min_width=110, elem_id="form-guidance"
-        )
-    with gr.Row():
-        width = _blank("Width", "model's own", "form-width")
-        height = _blank("Height", "model's own", "form-height")
-    with gr.Accordion("How prompts are read (SD 1.x, SD 2, SDXL)", open=False, elem_id="form-reading"):
-        weighting = gr.Checkbox(
-            label="Weights", info="(a red hat:1.3) and hat++ count for more", elem_id="form-weighting"
-        )
-        long_prompts = gr.Checkbox(
-            label="Long prompts", info="Read past 77 tokens instead of cutting", elem_id="form-long-prompts"
-        )
-        clip_skip = _number("Clip skip", default.clip_skip, "form-clip-skip", minimum=1, maximum=12)
-    negative = gr.Textbox(label="Negative prompt", lines=1, max_lines=4, elem_id="form-negative")
-    batch = _blank("Pictures drawn together", "the device decides", "form-batch")
-    return {
-        "sampler": sampler,
-        "steps": steps,
-        "guidance": guidance,
-        "width": width,
-        "height": height,
-        "clip_skip": clip_skip,
-        "long_prompts": long_prompts,
-        "weighting": weighting,
-        "negative": negative,
-        "batch_size": batch,
-    }
-
-
-def _number(label: str, value: int, name: str, **options: Any) -> gr.Number:
-    return gr.Number(value, label=label, precision=0, min_width=110, elem_id=name, **options)
-
-
-def _blank(label: str, meaning: str, name: str) -> gr.Textbox:
-    """A number that may stay blank, which then has this meaning."""
-    return gr.Textbox(label=label, placeholder=meaning, max_lines=1, min_width=110, elem_id=name)
-
-
-def _build_what(explorer: Explorer) -> dict[str, Any]:
-    """The pickers for models and prompts, by field."""
-    names = model_choices(explorer)
-    models = gr.Dropdown(
-        names,
-        value=[name for name in DEMO_MODELS if (name, name) in names],
-        multiselect=True,
-        allow_custom_value=True,
-        label="Models to compare",
-        info="With a LoRA: type model+lora:0.8",
-        elem_id="form-models",
-    )
-    source = gr.Radio(
-        [("A prompt suite", "suite"), ("My own prompts", "own")],
-        value="suite",
-        label="Prompts",
-        elem_id="form-source",
-    )
-    suites = suite_choices(explorer)
-    suite = gr.Dropdown(suites, value=pick(suites, DEMO.suite), label="Suite", elem_id="form-suite")
-    categories = gr.Dropdown(
-        [], multiselect=True, label="Categories", info="None chosen: all", elem_id="form-categories"
-    )
-    prompts = gr.Textbox(
-        label="Prompts, one a line", lines=4, max_lines=12, visible=False, elem_id="form-prompts"
-    )
-    return {
-        "models": models,
-        "source": source,
-        "suite": suite,
-        "categories": categories,
-        "prompts": prompts,
-    }
-
-
-def _bind_form(tab: _Tab, page: gr.Blocks) -> None:
-    form, explorer = tab.form, tab.explorer
-
-    def choose_source(source: str) -> Updates:
-        own = source == "own"
-        return {
-            form.suite: gr.Dropdown(visible=not own),
-            form.categories: gr.Dropdown(visible=not own),
-            form.prompts: gr.Textbox(visible=own),
-        }
-
-    def choose_suite(suite: str | None) -> Updates:
-        return {form.categories: gr.Dropdown(_categories(explorer, suite), value=[])}
-
-    def refresh(models: list[str] | None, suite: str | None) -> Updates:
-        names, suites = model_choices(explorer), suite_choices(explorer)
-        chosen = pick(suites, suite)
-        return {
-            form.models: gr.Dropdown(names, value=models or []),
-            form.suite: gr.Dropdown(suites, value=chosen),
-            form.categories: gr.Dropdown(_categories(explorer, chosen)),
-        }
-
-    def show_plan(data: FormData) -> str:
-        return notice(plan_line(explorer, form, data))
-
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-    form.source.change(choose_source, form.source, [form.suite, form.categories, form.prompts], **quiet)
-    form.suite.change(choose_suite, form.suite, form.categories, **quiet)
-    page.load(refresh, [form.models, form.suite], [form.models, form.suite, form.categories], **quiet)
-    every = widgets(form)
-    gr.on(
-        [page.load, *(widget.change for widget in every)],
-        show_plan,
-        every,
-        tab.plan,
-        trigger_mode="always_last",
-        **quiet,
-    )
-
-
 def _bind_job(tab: _Tab, page: gr.Blocks) -> None:
-    explorer, view = tab.explorer, tab.view
+    explorer, panel, view = tab.explorer, tab.panel, tab.view
 
     async def watch(job_id: str) -> AsyncIterator[Updates]:
         async for updates in follow(explorer, view, job_id):
@@ -235,20 +93,20 @@ def _bind_job(tab: _Tab, page: gr.Blocks) -> None:
 
     def run_demo() -> str:
         with ui_errors():
-            return explorer.submit_benchmark(DEMO, AnalyzeRequest())[0].id
+            return explorer.queue.submit_benchmark(DEMO, AnalyzeRequest())[0].id
 
     def run_form(data: FormData) -> str:
         with ui_errors():
-            request, scoring = read_generate(tab.form, data), read_analyze(tab.score, data)
-            return explorer.submit_benchmark(request, scoring)[0].id
+            return explorer.queue.submit_batch(read_batch(panel.form, panel.score, data))[0].id
+
+    def edit(wanted: str) -> Updates:
+        with ui_errors():
+            gr.Info("Its settings are in the form. Change what you like, then generate.")
+            return fill_forms(panel.form, panel.score, batch_of(explorer, wanted.split()[0]))
 
     def attach(stored: str | None, request: gr.Request) -> str:
         with ui_errors():
             return job_to_show(explorer, dict(request.query_params), stored or "")
-
-    def stop(job_id: str) -> None:
-        with ui_errors():
-            cancel(explorer, job_id)
 
     private: dict[str, Any] = {"api_visibility": "private"}
     following = tab.job.change(
@@ -263,7 +121,7 @@ def _bind_job(tab: _Tab, page: gr.Blocks) -> None:
     submitted = gr.State("")
     scroll = "() => document.getElementById('generate-left')?.scrollIntoView({behavior: 'smooth'})"
     starts: list[tuple[gr.Button, Callable[..., str], set[Any]]] = [
-        (tab.generate, run_form, widgets(tab.form, tab.score))
+        (panel.generate, run_form, widgets(panel.form, panel.score))
     ]
     if tab.demo is not None:
         starts.append((tab.demo, run_demo, set()))
@@ -274,27 +132,29 @@ def _bind_job(tab: _Tab, page: gr.Blocks) -> None:
             lambda job_id: (job_id, job_id), submitted, [tab.job, tab.stored], cancels=[following], **private
         )
         begun.then(None, None, None, js=scroll, **private)
-    view.cancel.click(stop, tab.job, None, queue=False, **private)
+    bind_steering(explorer, view, tab.job, watch)
+    shown = tab.queue.shown.change(
+        lambda job_id: (job_id, job_id),
+        tab.queue.shown,
+        [tab.job, tab.stored],
+        cancels=[following],
+        **private,
+    )
+    shown.then(None, None, None, js=scroll, **private)
+    edited = [*widgets(panel.form, panel.score)]
+    tab.queue.edited.change(edit, tab.queue.edited, edited, show_progress="hidden", **private)
     page.load(attach, tab.stored, tab.job, show_progress="hidden", **private)
 
 
-def plan_line(explorer: Explorer, form: GenerateForm, data: FormData) -> str:
-    """What the form asks for, as a small sum, or what it still lacks."""
-    try:
-        request = read_generate(form, data)
-        total = explorer.plan_size(request)
-    except ExplorerError as error:
-        return str(error)
-    models = len(set(request.models))
-    prompts = total // (models * request.seeds)
-    return (
-        f"{models} {'model' if models == 1 else 'models'} × {prompts} "
-        f"{'prompt' if prompts == 1 else 'prompts'} × {request.seeds} "
-        f"{'seed' if request.seeds == 1 else 'seeds'} = {total:,} {'picture' if total == 1 else 'pictures'} "
-        f"of {request.sampling.steps} {'step' if request.sampling.steps == 1 else 'steps'}"
-    )
+def batch_of(explorer: Explorer, job_id: str) -> Batch:
+    """What a drawing job and its scoring were asked to do.
 
-
-def _categories(explorer: Explorer, suite: str | None) -> list[str]:
-    with ui_errors():
-        return list(explorer.suite(suite).categories) if suite else []
+    Raises:
+        InvalidRequest: The job draws nothing.
+    """
+    request = explorer.queue.request(job_id)
+    if not isinstance(request, GenerateRequest):
+        raise InvalidRequest("Only what draws pictures can be edited.")
+    following = (explorer.queue.request(job.id) for job in explorer.queue.followers(job_id))
+    scoring = next((asked for asked in following if isinstance(asked, AnalyzeRequest)), AnalyzeRequest(()))
+    return Batch(request, (), scoring)

@@ -179,6 +179,7 @@ def recipe(image: Image) -> str:
         ("Model", made.model),
         ("LoRAs", loras),
         ("Prompt", made.prompt),
+        ("Read with", made.trigger_words),
         ("Negative", made.negative),
         ("Seed", str(made.seed)),
         ("Sampler", f"{made.sampler}, {made.steps} steps, guidance {made.guidance:g}"),
@@ -189,6 +190,28 @@ def recipe(image: Image) -> str:
         ("Model hash", made.model_hash[:12]),
     ]
     return f'<article class="x-card">{facts_list(facts)}</article>'
+
+
+def settings_list(rows: Iterable[tuple[str, str]]) -> str:
+    """Models with what each is drawn with."""
+    items = "".join(f"<dt>{escape(model)}</dt><dd>{escape(settings)}</dd>" for model, settings in rows)
+    return f'<dl class="x-facts x-stacked">{items}</dl>' if items else ""
+
+
+def trigger_words(words: Mapping[str, Sequence[str]], *, clickable: bool) -> str:
+    """Trigger words by the name they belong to, as buttons that carry them or for reading."""
+    rows = []
+    for name, group in words.items():
+        shown = "".join(_word(word) for word in group) if clickable else escape(", ".join(group))
+        rows.append(f"<p>Trigger words of {escape(name)}: {shown}</p>")
+    return f'<div class="x-words">{"".join(rows)}</div>' if rows else ""
+
+
+def _word(word: str) -> str:
+    return (
+        f'<button type="button" class="x-word" data-word="{escape(word)}" '
+        f'title="Add to the end of each prompt that lacks it">{escape(word)}</button>'
+    )
 
 
 def scores(rows: Sequence[ScoreRow], cards: Cards) -> str:
@@ -220,3 +243,8 @@ def _plain(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things, in the singular or the plural."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from explorer.api import Explorer
+from explorer.errors import UnknownName
 from explorer.events import Failed, time_left
 from explorer.requests import ImageQuery
 from explorer.types import Job, LeaderboardRow
@@ -57,11 +58,13 @@ class Snapshot:
 
 def find_jobs(explorer: Explorer, job_id: str) -> tuple[Job | None, Job | None]:
     """The drawing job and the scoring job that belong together, from the id of either."""
-    job = explorer.job(job_id)
-    if job.kind == "analyze":
-        return (explorer.job(job.after) if job.after else None), job
-    following = [other for other in explorer.jobs() if other.after == job.id]
-    return job, (following[0] if following else None)
+    job = explorer.queue.get(job_id)
+    if job.kind != "analyze":
+        return job, next(iter(explorer.queue.followers(job.id)), None)
+    try:
+        return (explorer.queue.get(job.after) if job.after else None), job
+    except UnknownName:
+        return None, job  # it was cleared from the list
 
 
 def run_of(explorer: Explorer, job_id: str) -> str:
@@ -82,8 +85,8 @@ def take(explorer: Explorer, job_id: str, before: Snapshot | None = None) -> Sna
         draw,
         score,
         pictures,
-        tuple(failure for part in (draw, score) if part for failure in explorer.failures(part.id)),
-        tuple(text for part in (draw, score) if part for text in explorer.notices(part.id)),
+        tuple(failure for part in (draw, score) if part for failure in explorer.queue.failures(part.id)),
+        tuple(text for part in (draw, score) if part for text in explorer.queue.notices(part.id)),
         tuple(explorer.leaderboard(run)) if run and job.state == "done" else (),
     )
 
@@ -110,10 +113,12 @@ def status_html(snapshot: Snapshot) -> str:
     parts: list[str] = []
     if job.state == "running":
         step = f"step {job.step} of {job.steps}" if job.steps else ""
-        parts = [time_left(job.seconds_left), step, job.message]
+        parts = [time_left(job.seconds_left), _rate(job), step, job.message]
     details = "".join(f"<span>{escape(text)}</span>" for text in parts if text)
     return (
-        f'<div class="x-job x-{escape(job.state)}"><div class="x-stages">{_stages(snapshot)}</div>'
+        f'<div class="x-job x-{escape(job.state)}" data-state="{escape(job.state)}" '
+        f'data-percent="{percent:.0f}">'
+        f'<div class="x-stages">{_stages(snapshot)}</div>'
         f'<h2>{escape(headline(snapshot))}</h2><p class="x-quiet">{escape((snapshot.draw or job).title)}</p>'
         f'<div class="x-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent:.0f}" aria-label="Progress"><i style="width:{percent:.1f}%"></i></div>'
@@ -132,6 +137,8 @@ def headline(snapshot: Snapshot) -> str:
         return "Waiting for its turn" if drawing or snapshot.draw is None else "About to score the pictures"
     if job.state == "running":
         return f"{'Drawing' if drawing else 'Scoring'} pictures: {count or 'getting ready'}"
+    if job.state == "paused":
+        return f"Paused{f' at {count}' if count else ''}. Resume goes on where it stopped."
     if job.state == "cancelled":
         return f"Stopped{f' at {count}' if count else ''}. What is done is kept; start again to continue."
     if job.state == "failed":
@@ -149,6 +156,7 @@ def _fetching(job: Job) -> str:
     return {
         "queued": "Waiting for its turn",
         "running": f"Fetching: {count}",
+        "paused": f"Paused at {count}. Resume goes on where it stopped.",
         "cancelled": "Stopped. What arrived is kept; fetch it again to continue.",
         "failed": f"It could not be fetched: {job.error or 'the reason is in the log'}",
     }.get(job.state, "Done: the model is in the list")
@@ -161,6 +169,13 @@ def _stages(snapshot: Snapshot) -> str:
             current = ' aria-current="step"' if job is snapshot.current and job.active else ""
             parts.append(f'<span class="x-stage x-{escape(job.state)}"{current}>{name}</span>')
     return "".join(parts)
+
+
+def _rate(job: Job) -> str:
+    if job.kind != "generate" or not job.seconds_left:
+        return ""
+    rate = 60 * (job.total - job.done) / job.seconds_left
+    return f"{rate:.0f} pictures a minute" if rate >= 3 else f"{60 / rate:.0f} seconds a picture"
 
 
 def _count(job: Job | None) -> int:

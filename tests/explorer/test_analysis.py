@@ -107,7 +107,7 @@ def test_cancel_keeps_what_was_scored(explorer: Explorer) -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (AnalyzeRequest(("clip_scor",)), r"Unknown metric 'clip_scor'\. Did you mean clip_score\?"),
+        (AnalyzeRequest(("clip_scor",)), r"Unknown metric 'clip_scor'\. Did you mean clip_score"),
         (AnalyzeRequest(()), "Choose at least one metric"),
         (AnalyzeRequest(tier="giant"), "Unknown tier 'giant'"),  # type: ignore[arg-type]
         (AnalyzeRequest(run="nothing"), "There is no run"),
@@ -126,3 +126,26 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 def test_unknown_name_is_shown_in_one_line() -> None:
     assert "\n" not in str(UnknownName("metric", "x\ny", ["a"]))
+
+
+def test_a_scoring_that_killed_the_program_twice_is_set_aside(explorer: Explorer) -> None:
+    import sqlalchemy as sa
+
+    from explorer import GenerateRequest, ModelError, Sampling, schema
+
+    drawn = GenerateRequest(("tiny-a",), suite="tiny", seeds=1, sampling=Sampling(sampler="DDIM", steps=1))
+    list(explorer.generate(drawn))
+    asked = AnalyzeRequest(("clip_score",), run=explorer.runs()[0].id)
+    mark = f"score:{asked.run}|bundled|clip_score"
+
+    def blame(deaths: int) -> None:
+        with explorer.storage.engine.begin() as connection:
+            connection.execute(sa.insert(schema.in_flight).values(key=mark, owner=None, deaths=deaths))
+
+    blame(2)
+    with pytest.raises(ModelError, match="ended 2 times at the same place of this scoring"):
+        list(explorer.analyze(asked))
+    explorer.storage.work.forgive([])
+    blame(1)
+    assert [event.cached for event in explorer.analyze(asked) if isinstance(event, Scored)] == [False, False]
+    assert explorer.storage.work.deaths([mark]) == {}, "it was survived"

@@ -22,39 +22,39 @@ REQUEST = GenerateRequest(
 
 def finished(explorer: Explorer, job: Job, seconds: float = 120) -> Job:
     end = time.monotonic() + seconds
-    while (now := explorer.job(job.id)).active:
+    while (now := explorer.queue.get(job.id)).active:
         assert time.monotonic() < end
         time.sleep(0.05)
     return now
 
 
 def test_a_benchmark_through_the_queue(explorer: Explorer) -> None:
-    drawing = explorer.submit(REQUEST)
-    scoring = explorer.submit(AnalyzeRequest(), after=drawing.id)
+    drawing = explorer.queue.submit(REQUEST)
+    scoring = explorer.queue.submit(AnalyzeRequest(), after=drawing.id)
     assert (drawing.state, drawing.total, scoring.after) == ("queued", 4, drawing.id)
-    explorer.start_worker()
+    explorer.start()
     done = finished(explorer, scoring)
     assert (done.state, done.error) == ("done", None)
-    drawn = explorer.job(drawing.id)
+    drawn = explorer.queue.get(drawing.id)
     assert (drawn.state, drawn.done, drawn.failed) == ("done", 4, 0)
     assert drawn.run == done.run == explorer.runs()[0].id
     assert len(explorer.leaderboard(done.run)) == 2
     assert len(explorer.scores()) == 4
-    assert [job.id for job in explorer.jobs()] == [scoring.id, drawing.id]
+    assert [job.id for job in explorer.queue.newest()] == [scoring.id, drawing.id]
 
 
 def test_cancel_and_submit_again_continues(explorer: Explorer) -> None:
     long = replace(REQUEST, seeds=4, sampling=Sampling(sampler="DDIM", steps=12), batch_size=1)
-    explorer.start_worker()
-    job = explorer.submit(long)
+    explorer.start()
+    job = explorer.queue.submit(long)
     end = time.monotonic() + 120
     while explorer.images(ImageQuery()).total < 2:
         assert time.monotonic() < end
         time.sleep(0.01)
-    assert explorer.cancel_job(job.id).state == "cancelled"
+    assert explorer.queue.cancel(job.id).state == "cancelled"
     kept = explorer.images(ImageQuery()).total
     assert kept < 16
-    again = finished(explorer, explorer.submit(long))
+    again = finished(explorer, explorer.queue.submit(long))
     assert (again.state, again.done) == ("done", 16)
     assert explorer.images(ImageQuery()).total == 16
 
@@ -62,16 +62,16 @@ def test_cancel_and_submit_again_continues(explorer: Explorer) -> None:
 def test_a_program_that_was_stopped_continues_its_job(settings: Settings) -> None:
     long = replace(REQUEST, seeds=4, sampling=Sampling(sampler="DDIM", steps=12), batch_size=1)
     first = Explorer(settings)
-    first.start_worker()
-    job = first.submit(long)
+    first.start()
+    job = first.queue.submit(long)
     end = time.monotonic() + 120
     while first.images(ImageQuery()).total < 2:
         assert time.monotonic() < end
         time.sleep(0.01)
     first.close()
     second = Explorer(settings)
-    assert second.job(job.id).state == "queued"
-    second.start_worker()
+    assert second.queue.get(job.id).state == "queued"
+    second.start()
     assert finished(second, job).state == "done"
     assert second.images(ImageQuery()).total == 16
     second.close()
@@ -81,16 +81,20 @@ def test_a_bad_model_fails_alone_in_a_job(explorer: Explorer, settings: Settings
     from tests.fakes import copy_checkpoint
 
     broken = copy_checkpoint(tiny_models / "tiny-a", settings.checkpoints / "broken")
+    both, one = replace(REQUEST, models=("broken", "tiny-b")), replace(REQUEST, models=("broken",))
+    jobs = [explorer.queue.submit(both), explorer.queue.submit(one)]
     weights = broken / "unet" / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:5000])
-    explorer.start_worker()
-    job = finished(explorer, explorer.submit(replace(REQUEST, models=("broken", "tiny-b"))))
+    weights.write_bytes(weights.read_bytes()[:5000])  # it went bad while the jobs waited
+    for request in (both, one):
+        with pytest.raises(InvalidRequest, match="broken cannot be loaded: unet/"):
+            explorer.queue.submit(request)
+    explorer.start()
+    job, alone = (finished(explorer, job) for job in jobs)
     assert (job.state, job.failed) == ("done", 2)
-    assert [failure.label for failure in explorer.failures(job.id)] == [
+    assert [failure.label for failure in explorer.queue.failures(job.id)] == [
         "broken, p0, seed 0",
         "broken, p1, seed 0",
     ]
-    alone = finished(explorer, explorer.submit(replace(REQUEST, models=("broken",))))
     assert alone.state == "failed"
     assert "broken cannot be loaded" in (alone.error or "")
 
@@ -112,8 +116,8 @@ def test_a_bad_submission_is_refused_at_once(
     explorer: Explorer, request_: GenerateRequest | AnalyzeRequest, message: str
 ) -> None:
     with pytest.raises(InvalidRequest, match=message):
-        explorer.submit(request_)
-    assert explorer.jobs() == []
+        explorer.queue.submit(request_)
+    assert explorer.queue.newest() == []
 
 
 def test_results_as_files(explorer: Explorer, tmp_path: Path) -> None:

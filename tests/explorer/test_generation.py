@@ -191,7 +191,11 @@ def test_out_of_memory_with_one_picture_fails_that_cell(
 
     monkeypatch.setattr(LoadedModel, "draw", never)
     events = list(explorer.generate(replace(REQUEST, models=("tiny-a",))))
-    assert [e.reason for e in events if isinstance(e, Failed)] == ["does not fit"] * 4
+    reasons = [event.reason for event in events if isinstance(event, Failed)]
+    assert reasons[:3] == ["does not fit"] * 3
+    assert reasons[3].startswith("does not fit (Not tried: 3 batches of this model failed in a row")
+    final = [event for event in events if isinstance(event, Progress)][-1]
+    assert (final.done, final.total, final.seconds_left) == (4, 4, 0.0)
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_done(
@@ -230,3 +234,74 @@ def test_a_workspace_that_was_moved_still_knows_its_pictures(
     again = Explorer(settings.model_copy(update={"root": moved}))
     assert len(images(list(again.generate(REQUEST)), new=False)) == 8
     again.close()
+
+
+def leave_in_flight(explorer: Explorer, keys: list[str], deaths: int) -> None:
+    """What processes that were killed in the middle of these leave behind."""
+    import sqlalchemy as sa
+
+    from explorer import schema
+
+    with explorer.storage.engine.begin() as connection:
+        for key in keys:
+            connection.execute(sa.insert(schema.in_flight).values(key=key, owner=None, deaths=deaths))
+
+
+def test_a_picture_that_killed_the_program_twice_is_set_aside(explorer: Explorer) -> None:
+    cells = explorer.plan(REQUEST).cells
+    leave_in_flight(explorer, [cells[1].key], deaths=2)
+    events = list(explorer.generate(REQUEST))
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert failed.cell == cells[1].key
+    assert "ended 2 times while it drew this picture" in failed.reason
+    assert len(images(events, new=True)) == 7
+    explorer.storage.work.forgive([failed.cell])
+    (image,) = images(list(explorer.generate(REQUEST)), new=True)
+    assert image.recipe.cell == cells[1].key
+
+
+def test_what_may_have_killed_the_program_is_drawn_last_and_alone(explorer: Explorer) -> None:
+    cells = explorer.plan(REQUEST).cells
+    leave_in_flight(explorer, [cells[0].key, cells[1].key], deaths=1)
+    made = images(list(explorer.generate(REQUEST)), new=True)
+    assert [image.recipe.cell for image in made[:4]] == [cells[i].key for i in (2, 3, 0, 1)]
+    assert [image.recipe.batch_size for image in made[:4]] == [2, 2, 1, 1]
+    assert explorer.storage.work.deaths([cell.key for cell in cells]) == {}, "both were survived"
+
+
+def test_a_model_whose_loading_killed_the_program_twice_is_set_aside(explorer: Explorer) -> None:
+    cells = explorer.plan(REQUEST).cells
+    leave_in_flight(explorer, [f"load:{cells[0].recipe.model_hash}"], deaths=2)
+    events = list(explorer.generate(REQUEST))
+    assert ["while it loaded tiny-a" in e.reason for e in events if isinstance(e, Failed)] == [True] * 4
+    assert {image.recipe.model for image in images(events, new=True)} == {"tiny-b"}
+
+
+def test_a_black_picture_is_a_failure(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image as Pillow
+
+    draw = LoadedModel.draw
+
+    def one_black(self: LoadedModel, recipes: list, sampler: str, on_step: object) -> list:  # type: ignore[type-arg]
+        pictures = draw(self, recipes, sampler, on_step)  # type: ignore[arg-type]
+        black = Pillow.new("RGB", pictures[0].size)
+        return [black if r.seed == 1 else p for r, p in zip(recipes, pictures, strict=True)]
+
+    monkeypatch.setattr(LoadedModel, "draw", one_black)
+    events = list(explorer.generate(replace(REQUEST, models=("tiny-a",))))
+    failed = [event for event in events if isinstance(event, Failed)]
+    assert [event.label for event in failed] == ["tiny-a, p0, seed 1", "tiny-a, p1, seed 1"]
+    assert "drew a black picture" in failed[0].reason
+    assert [image.recipe.seed for image in images(events, new=True)] == [0, 0]
+
+
+def test_how_long_it_took_is_known_the_next_time(explorer: Explorer) -> None:
+    before = explorer.preview(REQUEST)
+    assert (before.cells, before.there, before.todo, before.seconds) == (8, 0, 8, None)
+    list(explorer.generate(REQUEST))
+    after = explorer.preview(replace(REQUEST, seeds=4))
+    assert (after.cells, after.there, after.todo) == (16, 8, 8)
+    assert after.seconds is not None
+    assert 0 < after.seconds < 600
+    assert 0 < after.disk_bytes < after.free_bytes
+    assert explorer.preview(REQUEST).seconds == 0.0

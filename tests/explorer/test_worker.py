@@ -1,3 +1,4 @@
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,12 +8,13 @@ import pytest
 
 from explorer.database import open_database
 from explorer.errors import Cancelled, ModelError, UnknownName
-from explorer.events import Event, Failed, Notice, Progress
+from explorer.events import Event, Failed, ImageDone, Notice, Progress
 from explorer.job_store import JobStore, Request, new_job_id
-from explorer.jobs import Worker, cancel, next_job
 from explorer.requests import AnalyzeRequest, GenerateRequest
-from explorer.types import Job
+from explorer.types import Image, Job
+from explorer.worker import Lane, Worker, next_job
 
+BOTH = ("generate", "analyze")
 REQUEST = GenerateRequest(models=("a", "b"), suite="tiny", prompts=("x",))
 
 
@@ -44,7 +46,9 @@ class Working:
     """Runs a worker for the length of a block."""
 
     def __init__(self, store: JobStore, folder: Path, execute: Callable[..., Iterator[Event]]) -> None:
-        self.worker = Worker(store, execute, folder / "worker.lock")
+        lane = Lane(("generate", "analyze"), folder / "worker.lock", execute, lambda: self.freed.append(1))
+        self.freed: list[int] = []
+        self.worker = Worker(store, lane)
 
     def __enter__(self) -> Worker:
         self.worker.start()
@@ -86,11 +90,14 @@ def test_jobs_are_done_in_order(store: JobStore, tmp_path: Path) -> None:
 def test_a_job_waits_for_the_one_it_follows(store: JobStore) -> None:
     first = add(store)
     second = add(store, after=first)
-    assert next_job(store).id == first  # type: ignore[union-attr]
+    assert next_job(store, BOTH).id == first  # type: ignore[union-attr]
     store.update(first, state="running")
-    assert next_job(store) is None
+    assert next_job(store, BOTH) is None
+    store.update(first, state="paused")
+    assert next_job(store, BOTH) is None
     store.update(first, state="done")
-    assert next_job(store).id == second  # type: ignore[union-attr]
+    assert next_job(store, BOTH).id == second  # type: ignore[union-attr]
+    assert next_job(store, ("fetch",)) is None
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
@@ -98,7 +105,7 @@ def test_a_job_whose_forerunner_failed_is_not_started(store: JobStore, end: str)
     first = add(store)
     second = add(store, after=first)
     store.update(first, state=end)
-    assert next_job(store) is None
+    assert next_job(store, BOTH) is None
     assert state(store, second) == "cancelled"
     assert "not started" in store.get(second).message
 
@@ -118,11 +125,12 @@ def test_cancelling_a_running_job_stops_it_and_those_behind_it(store: JobStore, 
 
     with Working(store, tmp_path, execute) as worker:
         wait_for(lambda: state(store, first) == "running")
-        cancel(store, first)
-        worker.cancel(first)
+        store.update(first, state="cancelled")
+        worker.interrupt(first)
         assert stopped.wait(5)
         wait_for(lambda: state(store, third) == "done")
-    assert state(store, first) == state(store, second) == "cancelled"
+    wait_for(lambda: state(store, second) == "cancelled")
+    assert state(store, first) == "cancelled"
 
 
 def test_a_row_cancelled_by_another_program_stops_the_work(store: JobStore, tmp_path: Path) -> None:
@@ -137,7 +145,7 @@ def test_a_row_cancelled_by_another_program_stops_the_work(store: JobStore, tmp_
 
     with Working(store, tmp_path, execute):
         wait_for(lambda: state(store, job_id) == "running")
-        cancel(store, job_id)  # only the row is changed
+        store.update(job_id, state="cancelled")  # only the row is changed
         assert stopped.wait(5)
     assert state(store, job_id) == "cancelled"
 
@@ -229,3 +237,74 @@ def test_two_workers_on_one_workspace_do_a_job_once(store: JobStore, tmp_path: P
     with Working(store, tmp_path, execute), Working(store, tmp_path, execute):
         wait_for(lambda: all(state(store, job_id) == "done" for job_id in ids))
     assert sorted(seen) == sorted(ids)
+
+
+def test_pausing_stops_the_work_frees_what_it_held_and_lets_others_go_on(
+    store: JobStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = add(store), add(store)
+    go_on = threading.Event()
+
+    def execute(job: Job, request: Request, stop: threading.Event) -> Iterator[Event]:
+        if job.id == first and not go_on.is_set():
+            while not stop.wait(0.01):
+                yield Progress(1, 3, step=5, steps=20)
+            raise Cancelled("stopped")
+        yield from simple(job, request, stop)
+
+    working = Working(store, tmp_path, execute)
+    with caplog.at_level("INFO", "explorer.worker"), working as worker:
+        wait_for(lambda: store.get(first).step == 5)
+        store.update(first, state="paused")
+        worker.interrupt(first)
+        wait_for(lambda: state(store, second) == "done")
+        assert state(store, first) == "paused"
+        assert working.freed == [1]
+        go_on.set()
+        store.update(first, state="queued")
+        wait_for(lambda: state(store, first) == "done")
+    said = rf"Job {first} stopped 0\.\d\d s after it was asked, at 1 of 3, step 5 of 20"
+    assert re.search(said, caplog.text)
+
+
+def test_the_order_is_by_priority_then_by_place(store: JobStore) -> None:
+    ids = [add(store) for _ in range(4)]
+    store.reorder([ids[2], ids[0], ids[1]])
+    assert [job.id for job in store.unfinished()] == [ids[2], ids[0], ids[1], ids[3]]
+    store.update(ids[3], priority=1)
+    assert next_job(store, BOTH).id == ids[3]  # type: ignore[union-attr]
+    store.update(ids[0], state="done")
+    store.reorder([ids[0], ids[1], ids[2]])  # what has ended keeps its place
+    assert [job.id for job in store.unfinished()] == [ids[3], ids[1], ids[2]]
+
+
+def test_what_another_lane_does_is_left_to_it(store: JobStore) -> None:
+    job_id = add(store)
+    store.update(job_id, state="running")
+    store.requeue_interrupted(("fetch",))
+    assert state(store, job_id) == "running"
+    store.requeue_interrupted(BOTH)
+    assert state(store, job_id) == "queued"
+
+
+def test_what_was_made_is_counted_apart_from_what_was_there(store: JobStore, tmp_path: Path) -> None:
+    job_id = add(store)
+    image = Image("i", tmp_path / "i.png", None, "")  # type: ignore[arg-type]
+
+    def execute(job: Job, request: Request, stop: threading.Event) -> Iterator[Event]:
+        yield ImageDone(image, new=False)
+        yield ImageDone(image, new=True)
+        yield Progress(2, 2)
+
+    with Working(store, tmp_path, execute):
+        wait_for(lambda: state(store, job_id) == "done")
+    assert store.get(job_id).made == 1
+
+
+def test_a_second_worker_knows_that_it_follows(store: JobStore, tmp_path: Path) -> None:
+    with Working(store, tmp_path, simple) as first:
+        job_id = add(store)
+        wait_for(lambda: state(store, job_id) == "done")
+        with Working(store, tmp_path, simple) as second:
+            wait_for(lambda: second.following)
+            assert not first.following

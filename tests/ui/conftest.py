@@ -56,7 +56,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     root = tmp_path_factory.mktemp("workspace")
     explorer = Explorer(Settings(root=root, device="cpu", offline=True, port=0))
     page, url = launch(explorer)
-    explorer.start_worker()
+    explorer.start()
     yield Served(explorer, url)
     page.close(verbose=False)
     explorer.close()
@@ -67,10 +67,11 @@ def finished(served: Served) -> Run:
     """A small run of both models, drawn in a few steps and scored."""
     explorer = served.explorer
     request = GenerateRequest(MODELS, prompts=PROMPTS, seeds=1, sampling=Sampling(steps=3))
-    draw = explorer.submit(request)
-    score = explorer.submit(AnalyzeRequest(), after=draw.id)
-    wait_until(lambda: not explorer.job(score.id).active, "small run scored")
-    assert explorer.job(score.id).state == "done", (explorer.job(draw.id).error, explorer.job(score.id).error)
+    draw = explorer.queue.submit(request)
+    score = explorer.queue.submit(AnalyzeRequest(), after=draw.id)
+    wait_until(lambda: not explorer.queue.get(score.id).active, "small run scored")
+    ended = [explorer.queue.get(job.id) for job in (draw, score)]
+    assert ended[1].state == "done", [job.error for job in ended]
     return explorer.runs()[0]
 
 
@@ -123,4 +124,4 @@ def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
 
 
 def active_jobs(explorer: Explorer) -> list[Job]:
-    return [job for job in explorer.jobs() if job.active]
+    return [job for job in explorer.queue.newest() if job.active]

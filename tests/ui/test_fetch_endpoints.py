@@ -29,7 +29,7 @@ def client(server: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
     root: Path = tmp_path_factory.mktemp("workspace")
     explorer = Explorer(Settings(root=root, device="cpu", port=0, hf_endpoint=server.url))
     page, url = launch(explorer)
-    explorer.start_worker()
+    explorer.start()
     client = Client(url, verbose=False)
     yield client
     client.close()

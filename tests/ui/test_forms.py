@@ -6,12 +6,14 @@ import gradio as gr
 import pytest
 
 from explorer import AnalyzeRequest, Explorer, GenerateRequest, InvalidRequest, Sampling
-from explorer.requests import ImageQuery
+from explorer.batches import Batch
+from explorer.requests import ImageQuery, SettingsChoice
 from explorer.samplers import sampler_names
 from explorer.types import Tier
 from explorer.ui import forms
 from explorer.ui.gallery_tab import _build_pickers
-from explorer.ui.generate_tab import _build_form
+from explorer.ui.generate_form import build_generate_form
+from explorer.ui.trigger_words import with_word
 
 
 def names(record: type) -> set[str]:
@@ -21,8 +23,8 @@ def names(record: type) -> set[str]:
 @pytest.fixture
 def both(explorer: Explorer) -> tuple[forms.GenerateForm, forms.ScoreForm]:
     with gr.Blocks():
-        generate, score, _, _ = _build_form(explorer)
-    return generate, score
+        panel = build_generate_form(explorer, GenerateRequest(models=()))
+    return panel.form, panel.score
 
 
 def filled(form: Any, **changes: Any) -> dict[Any, Any]:
@@ -52,6 +54,7 @@ def test_choices_are_the_literals(
 ) -> None:
     generate, score = both
     assert [value for _, value in generate.sampler.choices] == sampler_names()
+    assert [value for _, value in generate.settings.choices] == list(get_args(SettingsChoice))
     assert [value for _, value in score.tier.choices] == list(get_args(Tier))
     with gr.Blocks():
         gallery = _build_pickers(explorer)
@@ -60,7 +63,7 @@ def test_choices_are_the_literals(
 
 def test_untouched_form_is_the_default_request(both: tuple[forms.GenerateForm, forms.ScoreForm]) -> None:
     generate, score = both
-    request = forms.read_generate(generate, filled(generate, models=["tiny-a"], suite="tiny"))
+    request = forms.read_generate(generate, filled(generate, models=["tiny-a"], suite=["tiny"]))
     assert request == GenerateRequest(models=("tiny-a",), suite="tiny")
     assert forms.read_analyze(score, filled(score), run="r") == AnalyzeRequest(run="r")
 
@@ -70,7 +73,7 @@ def test_every_field_arrives(both: tuple[forms.GenerateForm, forms.ScoreForm]) -
     data = filled(
         generate,
         models=["a", "b+l:0.8"],
-        suite="s",
+        suite=["s"],
         categories=["colour"],
         seeds=3,
         first_seed=7,
@@ -97,13 +100,76 @@ def test_every_field_arrives(both: tuple[forms.GenerateForm, forms.ScoreForm]) -
     )
 
 
+@pytest.mark.parametrize(
+    "batch",
+    [
+        Batch(GenerateRequest(("a", "b+l:0.8"), suite="s", categories=("c",), trigger_words=True)),
+        Batch(
+            GenerateRequest(
+                ("a",),
+                suite="s",
+                seeds=3,
+                first_seed=7,
+                sampling=Sampling("Euler a", 11, 2.5, 96, 128, 2, True, True),
+                negative="blurry",
+                batch_size=4,
+            ),
+            ("t", "u"),
+            AnalyzeRequest(("clip_score",), "standard"),
+        ),
+        Batch(GenerateRequest(("a",), prompts=("one", "two"), settings="own")),
+    ],
+)
+def test_a_form_filled_with_a_batch_asks_for_it(
+    both: tuple[forms.GenerateForm, forms.ScoreForm], batch: Batch
+) -> None:
+    generate, score = both
+    shown = filled(generate, suite=["s"], prompts="kept") | filled(score)
+    put = forms.fill_forms(generate, score, batch)
+    assert set(put) == forms.widgets(generate, score)
+    skipped = gr.skip()
+    shown |= {widget: value for widget, value in put.items() if value != skipped}
+    assert forms.read_batch(generate, score, shown) == batch
+
+
 def test_own_prompts_replace_the_suite(both: tuple[forms.GenerateForm, forms.ScoreForm]) -> None:
     generate, _ = both
-    data = filled(generate, source="own", prompts="one\n\n  two  \n", suite="s", categories=["colour"])
+    data = filled(generate, source="own", prompts="one\n\n  two  \n", suite=["s"], categories=["colour"])
     request = forms.read_generate(generate, data)
     assert (request.prompts, request.suite, request.categories) == (("one", "two"), "", ())
-    kept = forms.read_generate(generate, filled(generate, source="suite", prompts="one", suite="s"))
+    kept = forms.read_generate(generate, filled(generate, source="suite", prompts="one", suite=["s"]))
     assert (kept.prompts, kept.suite) == ((), "s")
+
+
+def test_a_models_own_settings_leave_the_others_unread(
+    both: tuple[forms.GenerateForm, forms.ScoreForm],
+) -> None:
+    generate, _ = both
+    data = filled(generate, models=["a"], suite=["s"], settings="own", steps=None, guidance=3, width="96")
+    request = forms.read_generate(generate, data)
+    assert (request.settings, request.sampling) == ("own", Sampling(width=96))
+
+
+def test_trigger_words_are_asked_for_with_a_suite_only(
+    both: tuple[forms.GenerateForm, forms.ScoreForm],
+) -> None:
+    generate, _ = both
+    data = filled(generate, models=["a"], suite=["s"], prompts="one", trigger_words=True)
+    assert forms.read_generate(generate, data).trigger_words
+    assert not forms.read_generate(generate, data | {generate.source: "own"}).trigger_words
+
+
+@pytest.mark.parametrize(
+    ("prompts", "after"),
+    [
+        ("", "inky"),
+        (" \n", "inky"),
+        ("a fox", "a fox, inky"),
+        ("a fox, \n\nan Inky cat\na dog\n", "a fox, inky\n\nan Inky cat\na dog, inky\n"),
+    ],
+)
+def test_a_word_goes_to_the_end_of_each_prompt_that_lacks_it(prompts: str, after: str) -> None:
+    assert with_word(prompts, "inky") == after
 
 
 @pytest.mark.parametrize(

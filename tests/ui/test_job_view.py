@@ -75,21 +75,21 @@ def test_an_unknown_job_is_told_at_once(explorer: Explorer, view: job_view.JobVi
 
 
 def test_drawing_and_scoring_are_cancelled_together(explorer: Explorer) -> None:
-    draw, score = explorer.submit_benchmark(TINY, AnalyzeRequest())
+    draw, score = explorer.queue.submit_benchmark(TINY, AnalyzeRequest())
     assert score is not None
     job_view.cancel(explorer, draw.id)
-    assert {explorer.job(draw.id).state, explorer.job(score.id).state} == {"cancelled"}
+    assert {explorer.queue.get(draw.id).state, explorer.queue.get(score.id).state} == {"cancelled"}
 
 
 def test_which_job_a_page_shows(explorer: Explorer) -> None:
     assert job_view.job_to_show(explorer, {}, "") == ""
-    first, _ = explorer.submit_benchmark(TINY, AnalyzeRequest(metrics=()))
-    second, _ = explorer.submit_benchmark(TINY, AnalyzeRequest(metrics=()))
+    first, _ = explorer.queue.submit_benchmark(TINY, AnalyzeRequest(metrics=()))
+    second, _ = explorer.queue.submit_benchmark(TINY, AnalyzeRequest(metrics=()))
     assert job_view.job_to_show(explorer, {}, "") == second.id
     assert job_view.job_to_show(explorer, {}, first.id) == first.id
-    explorer.cancel_job(second.id)
+    explorer.queue.cancel(second.id)
     assert job_view.job_to_show(explorer, {}, second.id) == first.id, "work in progress comes first"
-    explorer.cancel_job(first.id)
+    explorer.queue.cancel(first.id)
     assert job_view.job_to_show(explorer, {}, first.id) == first.id
     assert job_view.job_to_show(explorer, {}, "gone") == second.id
     assert job_view.job_to_show(explorer, {"job": first.id}, second.id) == first.id

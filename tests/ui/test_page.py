@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from explorer import Explorer, Run
+from tests.model_files import SD15_LORA, write_model
 from tests.ui.conftest import PROMPTS, Served, active_jobs, wait_until
 
 pytestmark = pytest.mark.page
@@ -49,7 +50,7 @@ def fill(page: Page, field: str, value: str, shown: str) -> None:
 
 def stop_everything(explorer: Explorer) -> None:
     for job in active_jobs(explorer):
-        explorer.cancel_job(job.id)
+        explorer.queue.cancel(job.id)
     wait_until(lambda: not active_jobs(explorer), "work stopped")
 
 
@@ -186,7 +187,7 @@ def test_a_telephone_needs_no_sideways_scrolling(visit: Visit, finished: Run, da
 
 
 def test_a_link_shows_its_job(visit: Visit, served: Served, finished: Run) -> None:
-    oldest = served.explorer.jobs()[-1]
+    oldest = served.explorer.queue.newest()[-1]
     page = visit(query=f"?job={oldest.id}")
     expect(page.locator("#generate-status")).to_contain_text(
         re.compile("shapes-base vs shapes-early on Shapes")
@@ -200,3 +201,39 @@ def test_mistakes_are_said_on_the_page(visit: Visit, finished: Run) -> None:
     page.click("#generate-button")
     expect(page.locator(".toast-body")).to_contain_text("The width must be a multiple of 8")
     expect(headline(page)).to_contain_text("Done")
+
+
+def test_each_models_own_settings_and_trigger_words(visit: Visit, served: Served) -> None:
+    write_model(
+        served.explorer.settings.root / "models" / "loras" / "ink.safetensors",
+        SD15_LORA,
+        metadata={"modelspec.trigger_phrase": "inky, <b>wet</b>"},
+    )
+    page = visit()
+    page.get_by_text("How the pictures are drawn").click()
+    expect(page.locator("#form-steps")).to_be_visible()
+    page.get_by_label("Each model's own").click()
+    own = page.locator("#form-own")
+    expect(own.locator("dt")).to_have_text(["shapes-base", "shapes-early"])
+    expect(own).to_contain_text("DPM++ 2M, 20 steps, CFG 2, 128 x 128")
+    for hidden in ("#form-sampler", "#form-steps", "#form-guidance"):
+        expect(page.locator(hidden)).not_to_be_visible()
+    expect(page.locator("#form-width")).to_be_visible()
+
+    page.fill("#form-models input", "shapes-base+ink:0.5")
+    page.keyboard.press("Enter")
+    expect(own.locator("dt")).to_have_text(["shapes-base", "shapes-early", "shapes-base+ink:0.5"])
+    expect(page.locator("#form-trigger-words")).to_be_visible()
+    expect(page.locator("#form-words")).to_contain_text("shapes-base+ink:0.5: inky, <b>wet</b>")
+    page.get_by_label("My own prompts").click()
+    expect(page.locator("#form-trigger-words")).not_to_be_visible()
+    page.fill("#form-prompts textarea", "a red circle\nan inky fox")
+    for word in ("inky", "<b>wet</b>"):
+        page.get_by_role("button", name=word).click()
+        expect(page.locator("#form-prompts textarea")).to_have_value(re.compile(re.escape(word)))
+    expect(page.locator("#form-prompts textarea")).to_have_value(
+        "a red circle, inky, <b>wet</b>\nan inky fox, <b>wet</b>"
+    )
+    page.get_by_label("The same for all").click()
+    expect(page.locator("#form-steps")).to_be_visible()
+    expect(own).not_to_be_visible()
