@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -13,6 +13,7 @@ from explorer.errors import Cancelled, InvalidRequest, ModelError, UnknownName
 from explorer.events import Progress, Scored
 from explorer.recipes import read_recipe
 from explorer.requests import AnalyzeRequest
+from explorer.score_store import Unit
 from explorer.storage import Storage
 from explorer.types import Image, Recipe, ScoreRow, Tier
 from explorer.work_store import DEADLY, SCORE_MARK
@@ -29,6 +30,8 @@ class Analysis:
     storage: Storage
     options: metrics.ScoreOptions
     tell: Tell
+    _levels: dict[str, str] = field(default_factory=lambda: {c.id: c.level for c in metrics.list_metrics()})
+    _units: dict[metrics.CacheKey, Unit] = field(default_factory=dict)
     _blamed: bool = False
     """Whether a process died here, and nothing new was scored since."""
 
@@ -72,6 +75,7 @@ class Analysis:
             self._follow(samples, by_id, settled)
         finally:
             self.storage.scores.put_many(settled)
+            self.storage.scores.link(self._units)
 
     def _follow(
         self,
@@ -89,7 +93,10 @@ class Analysis:
                 elif self._blamed:
                     self.storage.work.survived(self._mark)
                     self._blamed = False
-                self.tell(Scored(by_id[event.sample.key], score_row(event), event.cached))
+                row = score_row(event, self._levels[event.metric])
+                if row.level != "image":
+                    self._units[event.recipe] = Unit(row.level, row.unit)
+                self.tell(Scored(by_id[event.sample.key], row, event.cached))
             elif isinstance(event, metrics.BackboneLoading | metrics.Downloading):
                 self.tell(Progress(0, len(samples) * len(self.request.metrics), event.message))
             elif isinstance(event, metrics.Progress):
@@ -175,7 +182,7 @@ def _unknown_recipe(path: Path) -> Recipe:
     )
 
 
-def score_row(event: metrics.Scored) -> ScoreRow:
+def score_row(event: metrics.Scored, level: str) -> ScoreRow:
     """A score of the metrics library as the record the rest of the program knows."""
     key = event.recipe
     return ScoreRow(
@@ -189,4 +196,6 @@ def score_row(event: metrics.Scored) -> ScoreRow:
         backbone=key.backbone,
         revision=key.revision,
         preprocessing=key.preprocessing,
+        unit=tuple(sample.key for sample in event.group) if level != "image" else (),
+        level=level,
     )

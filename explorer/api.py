@@ -10,18 +10,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from pydantic import SecretStr
 
 import metrics
 from explorer import analysis, imports, statistics
 from explorer.checkpoints import native_size, read_checkpoint
+from explorer.comparisons import Comparison
 from explorer.compute import ComputeThread, Tell
 from explorer.downloads import Fetcher, FetchOptions
 from explorer.errors import InvalidRequest
-from explorer.estimates import Preview, preview
+from explorer.estimates import Preview, Timings, preview
 from explorer.events import Event, Progress
+from explorer.exports import Export, ExportFormat, export_results
 from explorer.generation import Generation
 from explorer.hashing import HashThread
 from explorer.job_store import Request
@@ -33,11 +34,11 @@ from explorer.placement import Wishes
 from explorer.plans import Plan, Planner, count_cells
 from explorer.recipes import parameters_text
 from explorer.references import looks_like_path
-from explorer.reports import Results
+from explorer.reports import Results, TableName
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, ImportRequest
 from explorer.samplers import sampler_names
 from explorer.settings import Settings
-from explorer.storage import RunRecord, Storage, write_whole
+from explorer.storage import RunRecord, Storage
 from explorer.suites import SuiteLibrary
 from explorer.summaries import Summary, summarize
 from explorer.types import (
@@ -205,7 +206,7 @@ class Explorer:
         return preview(
             [cell.recipe for cell in plan.cells],
             self.storage.known_cells([cell.key for cell in plan.cells]),
-            self.storage.work.timings(self.pipelines.placement().device),
+            self._timings(),
             self.storage.disk(),
         )
 
@@ -262,29 +263,39 @@ class Explorer:
         asked = [s for s in scores if s.metric in request.metrics and s.tier == request.tier]
         return self._results(run, images, asked)
 
+    def comparisons(self, run: str = "") -> list[Comparison]:
+        """Every two models under every metric: better, worse, or not separable."""
+        return self.results(run).comparisons()
+
     def export(
         self,
-        format: Literal["csv", "json"],
+        format: ExportFormat,
         path: Path | None = None,
         run: str = "",
-        table: Literal["leaderboard", "scores"] = "leaderboard",
+        table: TableName = "leaderboard",
     ) -> Path:
         """Write the results of a run to a file and return where it is.
 
         Raises:
-            InvalidRequest: There is no such run or format.
+            InvalidRequest: There is no such run, format or table.
             StorageError: The file cannot be written.
         """
-        if format not in ("csv", "json") or table not in ("leaderboard", "scores"):
-            raise InvalidRequest("Export as csv or json, the leaderboard or the scores.")
         results = self.results(run)
-        name = f"{table if format == 'csv' else 'results'}-{results.run}.{format}"
-        path = path or self.settings.exports / name
-        as_csv = results.leaderboard_csv if table == "leaderboard" else results.scores_csv
-        write_whole(path, as_csv() if format == "csv" else results.json())
+        title = next((each.title for each in self.runs() if each.id == results.run), "")
+        wanted = Export(format, table, title=title)
+        path = path or self.settings.exports / wanted.file_name(results.run)
+        export_results(results, wanted, path, self.storage.thumbnail)
         return path
 
     # inside
+
+    def _timings(self) -> Timings:
+        """The speeds of the device in use. Finding out which that is imports torch: only if need be."""
+        measured = self.storage.work.devices()
+        if not measured:
+            return Timings()
+        device = measured[0] if len(measured) == 1 else self.pipelines.placement().device
+        return self.storage.work.timings(device)
 
     def _lanes(self, settings: Settings) -> list[Lane]:
         """Fetching needs no torch, and goes on beside drawing and scoring."""

@@ -17,6 +17,7 @@ from explorer.bundle_reader import read_bundle
 from explorer.cli import OK, Watcher
 from explorer.compute import ComputeThread, Tell
 from explorer.imports import ImportPreview, PictureImport, preview, prompt_list
+from explorer.imports.foreign import label
 from explorer.imports.mapping import ALL
 from explorer.requests import ImportLayout, ImportRequest
 from explorer.suites import SuiteLibrary
@@ -63,16 +64,16 @@ def import_pictures(explorer: Explorer, arguments: Namespace) -> int:
     _print_preview(preview(request, prompts))
     if arguments.preview:
         return OK
-    return _take(
-        lambda stop, tell: PictureImport(request, prompts, explorer.storage, stop, tell).run(),
-    )
+    return _take(lambda stop, tell: PictureImport(request, prompts, explorer.storage, stop, tell).run())
 
 
 def _import_bundle(explorer: Explorer, arguments: Namespace) -> int:
     bundle = read_bundle(arguments.folder)
     models = dict.fromkeys(record.recipe.model for record in bundle.records)
     counts = f"{len(bundle.records):,} pictures of {len(models)} models, {len(bundle.scores):,} scores"
-    Console().print(Text(f"{bundle.manifest.title}: {counts}. Made by {bundle.manifest.program}."))
+    Console().print(
+        Text(f"{label(bundle.manifest.title)}: {counts}. Made by {label(bundle.manifest.program)}.")
+    )
     if arguments.preview:
         return OK
     return _take(lambda stop, tell: BundleImport(bundle, explorer.storage, stop, tell).run())

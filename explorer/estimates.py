@@ -5,7 +5,7 @@ when it is guided; a larger one takes more in proportion to its pixels, which is
 less than the truth for attention at large sizes.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -143,14 +143,13 @@ def preview(recipes: Sequence[Recipe], there: Container[str], timings: Timings, 
         timings: What was measured on this device.
         disk: Room, and how large pictures are.
     """
-    todo: dict[str, Counter[Cost]] = {}
+    todo: defaultdict[str, Counter[Cost]] = defaultdict(Counter)
     cells: Counter[str] = Counter()
     pixels = 0
     for recipe in recipes:
         cells[recipe.model] += 1
-        costs = todo.setdefault(recipe.model, Counter())
         if recipe.cell not in there:
-            costs[cost_of(recipe)] += 1
+            todo[recipe.model][cost_of(recipe)] += 1
             pixels += recipe.width * recipe.height
     models = tuple(
         ModelPreview(model, count, count - todo[model].total(), _seconds(todo[model], timings))

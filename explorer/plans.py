@@ -7,7 +7,7 @@ this one mechanism. The dearest axis is outermost: model, then prompt, then seed
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -173,9 +173,9 @@ class Planner:
         }
         seeds = range(request.first_seed, request.first_seed + request.seeds)
         return [
-            _recipe(shared, prompt, prompt.negative or request.negative, seed)
+            recipe
             for prompt in suite.prompts
-            for seed in seeds
+            for recipe in _prompt_recipes(shared, prompt, prompt.negative or request.negative, seeds)
         ]
 
 
@@ -186,24 +186,33 @@ def count_cells(request: GenerateRequest, models: Sequence[Model], suite: Suite)
 
 def digest(parts: Any) -> str:
     """SHA-256 of a JSON-plain value in one fixed spelling."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_spelled(parts).encode()).hexdigest()
 
 
-def _recipe(shared: dict[str, Any], prompt: Prompt, negative: str, seed: int) -> Recipe:
+def _spelled(parts: Any) -> str:
+    return json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
+def _prompt_recipes(
+    shared: dict[str, Any], prompt: Prompt, negative: str, seeds: Iterable[int]
+) -> Iterator[Recipe]:
     decides = ("model_hash", "sampler", "steps", "guidance", "width", "height")
-    parts = {name: shared[name] for name in decides} | {"p": prompt.text, "n": negative, "s": seed}
+    parts = {name: shared[name] for name in decides} | {"p": prompt.text, "n": negative}
     # Only what was chosen is part of the key: pictures drawn before these settings existed stay found.
     usual = {"clip_skip": 1, "long_prompts": False, "weighting": False, "trigger_words": ""}
     parts |= {name: shared[name] for name, value in usual.items() if shared[name] != value}
-    key = digest(parts)
-    return Recipe(
-        prompt=prompt.text,
-        negative=negative,
-        seed=seed,
-        prompt_id=prompt.id,
-        category=prompt.category,
-        difficulty=prompt.difficulty,
-        cell=key,
-        **shared,
-    )
+    # The digest of all parts with the seed as "s" among them. Many seeds share the spelling on
+    # both sides of it, and spelling is what takes time.
+    before = _spelled({name: value for name, value in parts.items() if name < "s"})[:-1]
+    behind = _spelled({name: value for name, value in parts.items() if name > "s"})[1:]
+    for seed in seeds:
+        yield Recipe(
+            prompt=prompt.text,
+            negative=negative,
+            seed=seed,
+            prompt_id=prompt.id,
+            category=prompt.category,
+            difficulty=prompt.difficulty,
+            cell=hashlib.sha256(f'{before},"s":{seed},{behind}'.encode()).hexdigest(),
+            **shared,
+        )

@@ -1,18 +1,20 @@
-"""Results as files: CSV for spreadsheets, JSON for programs."""
+"""Results as tables and JSON: who is better, every score with its recipe, every pair of models."""
 
-import csv
-import io
-import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from explorer.comparisons import Comparison, compare
 from explorer.errors import StorageError
 from explorer.storage import temporary_beside, write_whole
-from explorer.types import Image, LeaderboardRow, ScoreRow
+from explorer.tabular import Kind, Table, cell, json_text
+from explorer.types import Image, LeaderboardRow, Recipe, ScoreRow
+
+TableName = Literal["leaderboard", "scores", "wide", "pairs"]
+TABLES: tuple[TableName, ...] = get_args(TableName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +26,49 @@ class Results:
     scores: Sequence[ScoreRow]
     leaderboard: Sequence[LeaderboardRow]
 
+    @property
+    def directions(self) -> dict[str, str]:
+        """Metric id to "higher", "lower" or "neutral"."""
+        return {row.metric: row.direction for row in self.leaderboard}
+
+    def comparisons(self) -> list[Comparison]:
+        """Every pair of models under every metric and tier."""
+        return compare(self.images, self.scores, self.directions)
+
+    def table(self, name: TableName) -> Table:
+        """One of the tables.
+
+        Args:
+            name: `leaderboard`, one row a model and metric; `scores`, one row a score with the
+                whole recipe; `wide`, one row a model with columns for each metric; `pairs`, one
+                row for every two models and metric.
+        """
+        if name == "leaderboard":
+            return Table(_LEADERBOARD, [row.to_dict() for row in self.leaderboard])
+        if name == "scores":
+            return Table(_SCORES, list(self._score_rows()))
+        if name == "wide":
+            return self._wide()
+        return Table(_PAIRS, [pair.to_dict() for pair in self.comparisons()])
+
     def leaderboard_csv(self) -> bytes:
         """One row a model and metric."""
-        return to_csv([row.to_dict() for row in self.leaderboard], tuple(LeaderboardRow.__dataclass_fields__))
+        return self.table("leaderboard").csv()
 
     def scores_csv(self) -> bytes:
         """One row a picture and metric; unscored rows carry their reason."""
-        return to_csv(self._score_rows(), _SCORE_COLUMNS)
+        return self.table("scores").csv()
 
     def json(self) -> bytes:
-        """Leaderboard, scores with their evidence, and the recipe of every picture."""
+        """Leaderboard, comparisons, scores with their evidence, and the recipe of every picture."""
         data = {
             "run": self.run,
             "leaderboard": [row.to_dict() for row in self.leaderboard],
+            "comparisons": [pair.to_dict() for pair in self.comparisons()],
             "scores": [asdict(score) for score in self.scores],
             "images": [{"id": image.id, **image.recipe.to_dict()} for image in self.images],
         }
-        return json.dumps(data, indent=1, ensure_ascii=False).encode()
+        return json_text(data, indent=1).encode(errors="replace")
 
     def write(self, folder: Path) -> None:
         """Write `leaderboard.csv`, `scores.csv` and `scores.json`, each whole or not at all."""
@@ -48,47 +76,44 @@ class Results:
         write_whole(folder / "scores.csv", self.scores_csv())
         write_whole(folder / "scores.json", self.json())
 
-    def _score_rows(self) -> Iterable[dict[str, Any]]:
+    def _score_rows(self) -> Iterator[dict[str, Any]]:
         images = {image.id: image for image in self.images}
         for score in self.scores:
-            recipe = images[score.image_id].recipe
-            names = ("model", "prompt_id", "category", "difficulty", "seed", "prompt")
-            yield asdict(score) | {name: getattr(recipe, name) for name in names}
+            known = (each for each in (score.image_id, *score.unit) if each in images)
+            recipe = images[first].recipe.to_dict() if (first := next(known, None)) else {}
+            yield {name: cell(value) for name, value in (recipe | asdict(score)).items()}
+
+    def _wide(self) -> Table:
+        columns: dict[str, Kind] = {"model": "text"}
+        rows: dict[str, dict[str, Any]] = {}
+        for row in self.leaderboard:
+            line = rows.setdefault(row.model, {"model": row.model})
+            for name in ("mean", "low", "high"):
+                columns[f"{row.metric}.{row.tier}.{name}"] = "real"
+                line[f"{row.metric}.{row.tier}.{name}"] = getattr(row, name)
+        return Table(columns, list(rows.values()))
 
 
-_SCORE_COLUMNS = (
-    "model",
-    "prompt_id",
-    "category",
-    "difficulty",
-    "seed",
-    "metric",
-    "tier",
-    "value",
-    "reason",
-    "metric_version",
-    "backbone",
-    "revision",
-    "preprocessing",
-    "image_id",
-    "prompt",
+_KINDS: dict[Any, Kind] = {
+    **{int: "whole", float: "real", bool: "flag", str: "text"},
+    **{float | None: "real", int | None: "whole"},
+}
+
+
+def _columns(record: type, *names: str) -> dict[str, Kind]:
+    """Columns for fields of a record; those with parts are JSON texts."""
+    kinds: dict[str, Kind] = {field.name: _KINDS.get(field.type, "text") for field in fields(record)}
+    return {name: kinds[name] for name in names} if names else kinds
+
+
+_LEADERBOARD = _columns(LeaderboardRow)
+_PAIRS = _columns(Comparison) | {"sentence": "text"}
+_SCORES: dict[str, Kind] = (
+    _columns(Recipe, "model", "prompt_id", "category", "difficulty", "seed")
+    | _columns(ScoreRow, "metric", "tier", "value", "reason", "metric_version", "backbone", "revision")
+    | _columns(ScoreRow, "preprocessing", "image_id", "level", "unit", "detail")
+    | _columns(Recipe)
 )
-
-
-def to_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> bytes:
-    """Rows as UTF-8 CSV with a header."""
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: spreadsheet_safe(row.get(name)) for name in columns} for row in rows)
-    return buffer.getvalue().encode()
-
-
-def spreadsheet_safe(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return "'" + value
-    return value
 
 
 def place_image(image: Image, images_folder: Path, output: Path) -> None:

@@ -52,6 +52,8 @@ scores = Table(
     Column("reason", String),
     Column("detail", JSON, nullable=False),
     Column("created", String, nullable=False),
+    Column("level", String, nullable=False, server_default="image"),
+    Column("unit", JSON, nullable=False, server_default="[]"),  # ids of all pictures it belongs to
 )
 
 runs = Table(

@@ -6,7 +6,7 @@ value, so the next analysis tries again.
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -17,6 +17,14 @@ from explorer.types import ScoreRow
 from metrics import CacheKey, Score
 
 _PARTS = ("metric", "metric_version", "tier", "backbone", "revision", "preprocessing", "text_hash")
+
+
+class Unit(NamedTuple):
+    """What a value belongs to when that is not one picture."""
+
+    level: str
+    """"prompt" or "model"."""
+    images: tuple[str, ...]
 
 
 class ScoreStore:
@@ -64,17 +72,40 @@ class ScoreStore:
         with self._engine.begin() as connection:
             connection.execute(statement, values)
 
+    def link(self, units: Mapping[CacheKey, Unit]) -> None:
+        """Say which pictures values belong to that are not of one picture alone.
+
+        The metrics library knows such a value by a digest over all its pictures only.
+        """
+        table = schema.scores
+        statement = (
+            sa.update(table)
+            .where(table.c.key == sa.bindparam("key_", type_=sa.String))
+            .values(
+                image_id=sa.bindparam("first", type_=sa.String),
+                level=sa.bindparam("level_", type_=sa.String),
+                unit=sa.bindparam("unit_", type_=sa.JSON),
+            )
+        )
+        values = [
+            {"key_": key.digest, "first": unit.images[0], "level_": unit.level, "unit_": list(unit.images)}
+            for key, unit in units.items()
+        ]
+        if values:
+            with self._engine.begin() as connection:
+                connection.execute(statement, values)
+
     def of_images(self, image_ids: Sequence[str]) -> list[ScoreRow]:
         """The newest score of each metric and tier for these pictures."""
         table = schema.scores
-        rows: dict[tuple[str, str, str], ScoreRow] = {}
+        rows: dict[tuple[Any, ...], ScoreRow] = {}
         with self._read.connect() as connection:
             for start in range(0, len(image_ids), 500):
                 part = image_ids[start : start + 500]
                 query = sa.select(table).where(table.c.image_id.in_(part)).order_by(table.c.created)
                 for row in connection.execute(query):
                     # A later row replaces an earlier one: another weight revision, say.
-                    rows[row.image_id, row.metric, row.tier] = score_row(row)
+                    rows[row.image_id, row.metric, row.tier, tuple(row.unit)] = score_row(row)
         return list(rows.values())
 
     def newest_value(self, image_id: sa.ColumnElement[str], metric: str) -> sa.ScalarSelect[Any]:
@@ -102,4 +133,6 @@ def score_row(row: sa.Row[Any]) -> ScoreRow:
         backbone=row.backbone,
         revision=row.revision,
         preprocessing=row.preprocessing,
+        unit=tuple(row.unit),
+        level=row.level,
     )

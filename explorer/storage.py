@@ -9,6 +9,7 @@ import io
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -117,15 +118,16 @@ class Storage:
         """
         found: dict[str, Image] = {}
         for row in self._rows_by_cell([recipe.cell for recipe in recipes]):
-            path = self.images_folder / row.path
-            if path.is_file() and path.stat().st_size == row.size_bytes:
-                found[row.cell] = self._image(row)
+            image = self._image(row)
+            if _file_size(image.path) == row.size_bytes:
+                found[row.cell] = image
         for recipe in recipes:
+            if recipe.cell in found:
+                continue
             path = self.images_folder / image_path(recipe)
-            if recipe.cell not in found and path.is_file():
-                image = self._adopt(path)
-                if image is not None and image.recipe.cell == recipe.cell:
-                    found[recipe.cell] = image
+            adopted = self._adopt(path) if path.is_file() else None
+            if adopted is not None and adopted.recipe.cell == recipe.cell:
+                found[recipe.cell] = adopted
         return found
 
     def known_cells(self, cells: Sequence[str]) -> set[str]:
@@ -153,9 +155,17 @@ class Storage:
 
     def rescan(self) -> int:
         """Index every picture below the images folder again; returns how many there are."""
-        count = 0
+        count, part = 0, list[tuple[Image, int]]()
         for path in sorted(self.images_folder.rglob("*.png")):
-            count += self._adopt(path) is not None
+            found = self._read_file(path)
+            if found is not None:
+                part.append(found)
+                count += 1
+            if len(part) == _PARAMETERS:
+                self._index(part)
+                part.clear()
+        if part:
+            self._index(part)
         return count
 
     def image(self, image_id: str) -> Image:
@@ -280,6 +290,14 @@ class Storage:
     # inside
 
     def _adopt(self, path: Path) -> Image | None:
+        found = self._read_file(path)
+        if found is None:
+            return None
+        self._index([found])
+        return found[0]
+
+    def _read_file(self, path: Path) -> tuple[Image, int] | None:
+        """A picture with its size in bytes; None when it is not a whole one of ours."""
         try:
             recipe = read_recipe(path)
             if recipe is None:
@@ -290,9 +308,7 @@ class Storage:
         if not data.endswith(PNG_END):
             return None  # cut short; all its pixels may be there, but it is not the file we wrote
         created = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-        image = Image(hashlib.sha256(data).hexdigest(), path, recipe, created)
-        self._index([(image, len(data))])
-        return image
+        return Image(hashlib.sha256(data).hexdigest(), path, recipe, created), len(data)
 
     def _index(self, images: Iterable[tuple[Image, int]]) -> None:
         values = [
@@ -336,6 +352,15 @@ def image_path(recipe: Recipe) -> Path:
     """Where a picture lives below the images folder: readable, and unique by its cell."""
     name = f"{recipe.seed}-{recipe.cell[:16]}.png"
     return Path(slug(recipe.model), slug(recipe.prompt_id), name)
+
+
+def _file_size(path: Path) -> int | None:
+    """Bytes of a file; None when there is none. Asked for every picture of a run."""
+    try:
+        state = os.stat(path)  # noqa: PTH116 (Path.is_file and Path.stat would look twice)
+    except OSError:
+        return None
+    return state.st_size if stat.S_ISREG(state.st_mode) else None
 
 
 def slug(text: str) -> str:

@@ -89,6 +89,11 @@ class WorkStore:
                 part = cells[start : start + _PARAMETERS]
                 connection.execute(sa.delete(table).where(table.c.key.in_(part), idle))
 
+    def devices(self) -> list[str]:
+        """The devices that something was measured on."""
+        with self._read.connect() as connection:
+            return list(connection.execute(sa.select(schema.timings.c.device).distinct()).scalars())
+
     def timings(self, device: str) -> Timings:
         """The speeds measured on a device so far."""
         table = schema.timings

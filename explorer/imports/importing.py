@@ -15,7 +15,7 @@ from explorer.imports.pictures import Unusable, as_png, read_bytes
 from explorer.imports.preview import Tally
 from explorer.plans import digest
 from explorer.requests import ImportRequest
-from explorer.storage import PNG_END, RunRecord, Storage
+from explorer.storage import PNG_END, RunRecord, Storage, image_path
 from explorer.types import Image, Suite
 
 
@@ -83,6 +83,9 @@ class PictureImport:
         image = self.storage.find_cells([recipe]).get(recipe.cell)
         new = image is None
         if image is None:
+            # Places are named by the beginning of a cell; a made-up cell could share it with another.
+            if (self.storage.images_folder / image_path(recipe)).exists():
+                raise Unusable("has the place of another picture that is here already")
             data = as_png(content, opened, recipe)  # also finds out whether the pixels are whole
             image = self.storage.save_png(content if ours and content.endswith(PNG_END) else data, recipe)
         elif ours and image.id != sha256:

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from explorer.api import Explorer
+from explorer.exports import ExportFormat
+from explorer.reports import TableName
 from explorer.types import Tier
 from explorer.ui import markup
 from explorer.ui.forms import FormData, ScoreForm, read_analyze, ui_errors, widgets
@@ -22,11 +24,7 @@ from explorer.ui.widgets import (
     show_results,
 )
 
-Format = Literal["csv", "json"]
-Table = Literal["leaderboard", "scores"]
-
-
-Downloads = tuple[tuple[gr.Button, Format, Table], ...]
+Downloads = tuple[tuple[gr.Button, ExportFormat, TableName], ...]
 
 
 class _Tab(NamedTuple):
@@ -59,6 +57,9 @@ def build_analyze_tab(explorer: Explorer, selected: gr.Tab) -> None:
                     (_download("Leaderboard, CSV", "analyze-leaderboard-csv"), "csv", "leaderboard"),
                     (_download("Scores, CSV", "analyze-scores-csv"), "csv", "scores"),
                     (_download("Everything, JSON", "analyze-json"), "json", "leaderboard"),
+                    (_download("Report, HTML", "analyze-html"), "html", "leaderboard"),
+                    (_download("Scores, Parquet", "analyze-parquet"), "parquet", "scores"),
+                    (_download("Bundle, ZIP", "analyze-bundle"), "bundle", "leaderboard"),
                 )
             # A DownloadButton delivers on its second click only; a hidden one that is
             # clicked once its file is ready needs one click.
@@ -101,7 +102,7 @@ def _bind_results(tab: _Tab, selected: gr.Tab) -> None:
         cards = cards_by_id(explorer)
         return markup.metric_cards([cards[name] for name in metrics or [] if name in cards], tier)
 
-    def export(run: str | None, format: Format, table: Table) -> str:
+    def export(run: str | None, format: ExportFormat, table: TableName) -> str:
         with ui_errors():
             return str(explorer.export(format, run=run or "", table=table))
 
@@ -156,5 +157,5 @@ def _leaderboard(tab: _Tab, run: str | None) -> Updates:
         text = "" if rows else "This run has no scores yet. Choose metrics and press Score."
     return {
         tab.empty: gr.HTML(markup.notice(text), visible=bool(text)),
-        **show_results(tab.explorer, tab.results, rows),
+        **show_results(tab.explorer, tab.results, rows, run or ""),
     }

@@ -250,9 +250,11 @@ def _add_export(explorer: Explorer) -> None:
         """Download the results of a run.
 
         Args:
-            format: csv or json.
+            format: csv, json, parquet, html (one page to read), or bundle (a zip that another workspace
+                imports).
             run: Id of the run; empty takes the latest.
-            table: For csv: leaderboard or scores. The json has everything.
+            table: For csv and parquet: leaderboard, scores, wide (a row a model) or pairs (every two
+                models). The others have everything.
 
         Returns:
             A file.

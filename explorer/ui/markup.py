@@ -8,14 +8,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from explorer.comparisons import Comparison, headline
 from explorer.events import Failed
 from explorer.types import Image, LeaderboardRow, ScoreRow, Tier
 from metrics import BackboneCard, MetricCard
 
 Cards = Mapping[str, MetricCard]
 MAX_PROBLEMS = 50
-MIN_PROMPTS = 6
-"""With fewer, even winning on every prompt comes by chance more than once in twenty (2 / 2^5)."""
+MAX_PAIRS = 100
+"""Sentences about pairs that a page shows."""
 
 
 def notice(text: str) -> str:
@@ -63,13 +64,25 @@ def leaderboard(rows: Sequence[LeaderboardRow], cards: Cards) -> str:
     return "".join(blocks)
 
 
-def verdicts(rows: Sequence[LeaderboardRow], cards: Cards) -> str:
-    """What each metric says of the top two models, in a sentence."""
-    items = "".join(
-        f'<li class="x-verdict"><span>{_metric_name(*key, cards)}</span> {escape(verdict(group))}</li>'
-        for key, group in by_metric(rows).items()
-    )
-    return f'<ul class="x-verdicts">{items}</ul>' if items else ""
+def verdicts(rows: Sequence[LeaderboardRow], comparisons: Sequence[Comparison], cards: Cards) -> str:
+    """What each metric says of the top two models in a sentence, and of every other pair on a click."""
+    items = []
+    for (metric, tier), group in by_metric(rows).items():
+        pairs = [pair for pair in comparisons if (pair.metric, pair.tier) == (metric, tier)]
+        items.append(
+            f'<li class="x-verdict"><span>{_metric_name(metric, tier, cards)}</span> '
+            f"{escape(headline(group, pairs))}{_pairs(pairs)}</li>"
+        )
+    return f'<ul class="x-verdicts">{"".join(items)}</ul>' if items else ""
+
+
+def _pairs(pairs: Sequence[Comparison]) -> str:
+    if len(pairs) < 2 or all(pair.direction == "neutral" for pair in pairs):
+        return ""
+    rows = "".join(f"<li>{escape(pair.sentence)}</li>" for pair in pairs[:MAX_PAIRS])
+    more = len(pairs) - MAX_PAIRS
+    rows += f"<li>and {more:,} more, in the exports</li>" if more > 0 else ""
+    return f"<details><summary>All {len(pairs):,} pairs</summary><ul>{rows}</ul></details>"
 
 
 def _metric_name(metric: str, tier: str, cards: Cards) -> str:
@@ -83,31 +96,6 @@ def by_metric(rows: Iterable[LeaderboardRow]) -> dict[tuple[str, str], list[Lead
     for row in rows:
         groups.setdefault((row.metric, row.tier), []).append(row)
     return groups
-
-
-def verdict(rows: Sequence[LeaderboardRow]) -> str:
-    """One sentence on the top two models of one metric: apart, or not separable yet."""
-    scored = [row for row in rows if row.mean is not None]
-    if not scored:
-        return "Nothing could be scored."
-    lower = scored[0].direction.startswith("lower")
-    ranked = sorted(scored, key=lambda row: row.mean or 0.0, reverse=not lower)
-    if len(ranked) == 1:
-        return "Only one model has scores; there is nothing to compare with."
-    if scored[0].direction == "neutral":
-        return "It describes the models; more is neither better nor worse."
-    best, second = ranked[:2]
-    prompts = min(best.prompts, second.prompts)
-    if prompts < MIN_PROMPTS:
-        few = f"{prompts} {'prompt is' if prompts == 1 else 'prompts are'} too few"
-        return f"{few} to tell {best.model} and {second.model} apart; use {MIN_PROMPTS} or more."
-    better, worse = (second, best) if lower else (best, second)
-    if better.low is not None and worse.high is not None and better.low > worse.high:
-        return f"{best.model} is better than {second.model}: their intervals do not overlap."
-    return (
-        f"{best.model} and {second.model} are not separable yet: their intervals overlap. "
-        "More prompts or seeds would narrow them."
-    )
 
 
 def _leaderboard_row(row: LeaderboardRow) -> str:

@@ -67,14 +67,15 @@ def build_results(name: str) -> Results:
 
 
 def show_results(
-    explorer: Explorer, results: Results, rows: Sequence[LeaderboardRow]
+    explorer: Explorer, results: Results, rows: Sequence[LeaderboardRow], run: str
 ) -> dict[Component, Any]:
     """Fill in a leaderboard; without rows it is hidden."""
     cards = cards_by_id(explorer)
+    comparisons = explorer.comparisons(run) if rows else []
     figure = leaderboard_figure(rows, {key: card.name for key, card in cards.items()})
     return {
         results.panel: gr.Column(visible=bool(rows)),
-        results.verdicts: markup.verdicts(rows, cards),
+        results.verdicts: markup.verdicts(rows, comparisons, cards),
         results.table: markup.leaderboard(rows, cards),
         results.plot: gr.Plot(figure, visible=figure is not None),
     }

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image as Pillow
 
 from explorer.errors import StorageError
-from explorer.reports import Results, place_image, spreadsheet_safe, to_csv
+from explorer.reports import TABLES, Results, TableName, place_image
+from explorer.statistics import leaderboard
 from explorer.storage import Storage
-from explorer.types import Image, LeaderboardRow, ScoreRow
+from explorer.types import Image, LeaderboardRow, Recipe, ScoreRow
+from tests.explorer.scored import picture, row, scored
 from tests.explorer.test_recipes import make_recipe
 
 
@@ -60,15 +62,47 @@ def test_all_three_files_are_written(tmp_path: Path) -> None:
         results().write(tmp_path / "file")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
-def test_formulas_are_disarmed(text: str) -> None:
-    assert spreadsheet_safe(text) == "'" + text
+def test_the_scores_carry_the_whole_recipe_and_the_evidence() -> None:
+    first, _ = read(results().scores_csv())
+    assert (first["sampler"], first["steps"], first["guidance"]) == ("DPM++ 2M Karras", "20", "5.5")
+    assert json.loads(first["loras"]) == [["style", "d" * 64, 0.8]]
+    assert json.loads(first["versions"]) == {"torch": "2"}
+    assert json.loads(first["detail"]) == {"cosine": 0.315}
+    assert set(Recipe.__dataclass_fields__) <= first.keys()
 
 
-def test_numbers_and_plain_text_stay() -> None:
-    assert spreadsheet_safe(-1.5) == -1.5
-    assert spreadsheet_safe("a - b") == "a - b"
-    assert to_csv([{"a": None, "b": -2}], ("a", "b")) == b"a,b\n,-2\n"
+def test_the_wide_table_has_a_row_a_model_and_columns_for_each_metric() -> None:
+    images, one = scored({"a": [1.0, 3.0], "b": [5.0, 5.0]}, "m")
+    _, two = scored({"a": [0.5, 0.5], "b": [0.25, 0.75]}, "n")
+    rows = leaderboard(images, one + two[:2], {})
+    wide = {row["model"]: row for row in read(Results("r", images, one + two, rows).table("wide").csv())}
+    assert (wide["a"]["m.bundled.mean"], wide["b"]["m.bundled.low"]) == ("2.0", "5.0")
+    assert (wide["a"]["n.bundled.mean"], wide["b"]["n.bundled.mean"]) == ("0.5", "")
+
+
+def test_the_pairs_say_what_is_known_of_every_two_models() -> None:
+    images, rows = scored({"a": [2.0] * 6, "b": [1.0] * 6, "c": [1.0] * 5})
+    board = leaderboard(images, rows, {"m": "higher"})
+    pairs = read(Results("r", images, rows, board).table("pairs").csv())
+    assert [(p["first"], p["second"], p["verdict"]) for p in pairs] == [
+        ("a", "b", "better"),
+        ("a", "c", "no verdict"),
+        ("b", "c", "no verdict"),
+    ]
+    assert pairs[0]["sentence"].startswith("a is better than b")
+    assert (pairs[1]["left_out"], pairs[1]["p_value"]) == ("1", "")
+
+
+def test_json_never_holds_what_is_no_number() -> None:
+    image = picture("a", "p")
+    score = row(image, 1.0, detail={"ratio": float("inf"), "parts": [float("nan"), 2.0]})
+    data = json.loads(Results("r", [image], [score], []).json(), parse_constant=pytest.fail)
+    assert data["scores"][0]["detail"] == {"ratio": None, "parts": [None, 2.0]}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_of_nothing_is_a_header(name: TableName) -> None:
+    assert len(Results("r", [], [], []).table(name).csv().splitlines()) == 1
 
 
 def test_pictures_are_placed_once_and_share_the_disk(tmp_path: Path) -> None:

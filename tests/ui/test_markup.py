@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from explorer.comparisons import Comparison, Verdict
 from explorer.events import Failed
 from explorer.types import Job, ScoreRow
 from explorer.ui import markup, snapshots
@@ -18,7 +19,7 @@ def test_everything_from_outside_is_escaped() -> None:
     job = Job("j", "generate", "failed", EVIL, "r", "", error=EVIL, message=EVIL)
     pages = [
         markup.leaderboard([row(EVIL, None, reason=EVIL)], CARDS),
-        markup.verdicts([row(EVIL, 30.0), row("b", 10.0)], CARDS),
+        markup.verdicts([row(EVIL, 30.0), row("b", 10.0)], [], CARDS),
         markup.problems([Failed("c", EVIL, EVIL)], [EVIL]),
         markup.scores([score], CARDS),
         markup.notice(EVIL),
@@ -40,23 +41,31 @@ def test_failures_are_told_by_reason() -> None:
     assert markup.problems([], []) == ""
 
 
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ([row("a", 30.0), row("b", 20.0)], "a is better than b"),
-        ([row("a", 20.5), row("b", 20.0)], "not separable yet"),
-        ([row("a", 10.0, direction="lower"), row("b", 20.0, direction="lower")], "a is better than b"),
-        (
-            [row("a", 30.0, direction="neutral"), row("b", 20.0, direction="neutral")],
-            "neither better nor worse",
-        ),
-        ([row("a", 30.0, prompts=2), row("b", 20.0, prompts=2)], "2 prompts are too few"),
-        ([row("a", 30.0), row("b", None)], "nothing to compare"),
-        ([row("a", None)], "Nothing could be scored"),
-    ],
-)
-def test_verdict_says_no_more_than_the_intervals(rows: list, said: str) -> None:
-    assert said in markup.verdict(rows)
+def compared(first: str, second: str, verdict: Verdict, direction: str = "higher") -> Comparison:
+    numbers = {"difference": 1.0, "low": 0.5, "high": 1.5, "win_rate": 0.9}
+    return Comparison(
+        "clip_score", "bundled", direction, first, second, 12, 0, verdict, "", 2.0, 1.0, **numbers
+    )
+
+
+def test_verdicts_are_the_comparisons_of_the_best_two_and_all_pairs_on_a_click() -> None:
+    rows = [row("a", 30.0), row("b", 20.0), row(EVIL, 10.0)]
+    pairs = [
+        compared("a", "b", "better"),
+        compared("a", EVIL, "better"),
+        compared("b", EVIL, "not separable"),
+    ]
+    page = markup.verdicts(rows, pairs, CARDS)
+    assert "a is better than b: 1 higher on average over 12 prompts" in page
+    assert "All 3 pairs" in page
+    assert "are not separable" in page
+    assert "<img" not in page
+    assert "pairs" not in markup.verdicts(rows[:2], pairs[:1], CARDS)
+    assert markup.verdicts([], [], CARDS) == ""
+    many = markup.verdicts(rows, [compared("a", str(n), "better") for n in range(150)], CARDS)
+    assert "and 50 more, in the exports" in many
+    neutral = [compared("a", str(n), "no verdict", "neutral") for n in range(3)]
+    assert "pairs" not in markup.verdicts([row("a", 30.0, direction="neutral")], neutral, CARDS)
 
 
 def test_unscored_models_say_why() -> None:

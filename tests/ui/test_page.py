@@ -143,7 +143,14 @@ def test_analyze_shows_scores_and_downloads(visit: Visit, finished: Run) -> None
     open_tab(page, "Analyze")
     expect(page.locator("#analyze-leaderboard tbody tr")).to_have_count(2, timeout=SLOW)
     expect(page.locator("#analyze-about")).to_contain_text("Known weaknesses")
-    for button, name in (("#analyze-leaderboard-csv", "leaderboard-"), ("#analyze-json", "results-")):
+    downloads = {
+        "#analyze-leaderboard-csv": "leaderboard-",
+        "#analyze-json": "results-",
+        "#analyze-html": "results-",
+        "#analyze-parquet": "scores-",
+        "#analyze-bundle": "results-",
+    }
+    for button, name in downloads.items():
         with page.expect_download() as download:
             page.click(button)
         assert download.value.suggested_filename.startswith(name + finished.id)

@@ -1,6 +1,7 @@
 """The queue on the page: words for every state, and a person who steers it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_steering_does_what_its_button_says(explorer: Explorer) -> None:
 
 
 @pytest.mark.page
-def test_a_person_steers_the_queue_from_two_tabs(visit: Any, served: Served) -> None:
+def test_a_person_steers_the_queue_from_two_tabs(visit: Any, served: Served, tmp_path: Path) -> None:
     queue = served.explorer.queue
 
     def submit(prompts: tuple[str, ...], seeds: int, steps: int) -> Job:
@@ -155,9 +156,10 @@ def test_a_person_steers_the_queue_from_two_tabs(visit: Any, served: Served) -> 
     with page.expect_download() as download:
         page.click("#plan-save")
     page.fill("#form-seeds input", "1")
+    download.value.save_as(tmp_path / "plan.yaml")
     with page.expect_file_chooser() as chooser:
         page.click("#plan-load")
-    chooser.value.set_files(download.value.path())
+    chooser.value.set_files(tmp_path / "plan.yaml")
     expect(page.locator("#form-seeds input")).to_have_value("2")
     page.get_by_text("The last 24 hours").click()
     expect(page.locator("#queue-summary")).to_contain_text("pictures drawn")

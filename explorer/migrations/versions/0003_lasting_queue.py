@@ -1,4 +1,4 @@
-"""What a queue needs to last: order by priority, what was being done when a process died, speeds."""
+"""A queue that lasts (priority, what was in hand when a process died, speeds); scores of several pictures."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,8 @@ def upgrade() -> None:
     """Bring the index one step forward."""
     for name in ("priority", "made"):
         op.add_column("jobs", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("scores", sa.Column("level", sa.String(), nullable=False, server_default="image"))
+    op.add_column("scores", sa.Column("unit", sa.JSON(), nullable=False, server_default="[]"))
     op.create_table(
         "in_flight",
         sa.Column("key", sa.String(), nullable=False),
