@@ -76,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     for command in (run, analyze):
         command.add_argument("--metrics", nargs="+", default=["clip_score"], metavar="METRIC")
         command.add_argument("--tier", default="bundled", help=", ".join(get_args(Tier)))
+        command.add_argument("--download", action="store_true", help="fetch the networks that are missing")
         command.add_argument("--output", type=Path, required=True, metavar="DIR")
 
     export = commands.add_parser("export", help="write the results of a run to a file")

@@ -54,6 +54,7 @@ from explorer.types import (
     Suite,
 )
 from explorer.worker import Lane
+from metrics import BackboneCard
 
 
 class Explorer:
@@ -119,6 +120,10 @@ class Explorer:
         """The card of every metric."""
         return metrics.list_metrics()
 
+    def needed_downloads(self, request: AnalyzeRequest) -> list[BackboneCard]:
+        """What an analysis would have to fetch first: networks with their sizes and licences."""
+        return metrics.needed_downloads(request.metrics, request.tier, self.settings.assets)
+
     def native_size(self, model: str) -> tuple[int, int]:
         """Width and height in pixels that a model was trained for."""
         return native_size(self.library.resolve(model).checkpoint)
@@ -156,6 +161,9 @@ class Explorer:
         options = metrics.ScoreOptions(
             tier=request.tier,
             cache=self.storage.scores,
+            features=metrics.FolderFeatures(settings.features, settings.features_mb * 1_000_000),
+            download=request.download and not settings.offline,
+            endpoint=settings.hf_endpoint,
             device=settings.device,
             cancel=_either(cancel, abandoned),
             assets=settings.assets,
@@ -239,7 +247,7 @@ class Explorer:
 
     def image_scores(self, image_id: str) -> list[ScoreRow]:
         """The scores of one picture."""
-        return self.storage.scores.of_images([image_id])
+        return self.storage.scores.of_image(image_id)
 
     def scores(self, run: str = "") -> list[ScoreRow]:
         """Every score of a run; the latest run when none is named."""

@@ -100,6 +100,8 @@ def write_batch(batch: Batch) -> str:
     sampling = {f.name: getattr(request.sampling, f.name) for f in fields(Sampling)}
     data["sampling"] = {name: value for name, value in sampling.items() if value is not None}
     data["metrics"], data["tier"] = list(scoring.metrics), scoring.tier
+    if scoring.download:
+        data["download"] = True
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -149,6 +151,7 @@ class _PlanFile(_Strict):
     sampling: Sampling = Field(default_factory=Sampling)
     metrics: _Names = AnalyzeRequest().metrics
     tier: Tier = "bundled"
+    download: bool = False
 
     def batch(self) -> Batch:
         """As requests.
@@ -174,4 +177,5 @@ class _PlanFile(_Strict):
             settings=self.settings,
             trigger_words=self.trigger_words,
         )
-        return Batch(request, tuple(dict.fromkeys(self.suites[1:])), AnalyzeRequest(self.metrics, self.tier))
+        scoring = AnalyzeRequest(self.metrics, self.tier, download=self.download)
+        return Batch(request, tuple(dict.fromkeys(self.suites[1:])), scoring)

@@ -134,12 +134,16 @@ def _batch(arguments: Namespace) -> Batch:
         settings=arguments.settings,
         trigger_words=arguments.trigger_words,
     )
-    return Batch(request, (), AnalyzeRequest(tuple(arguments.metrics), arguments.tier))
+    return Batch(request, (), _scoring(arguments))
+
+
+def _scoring(arguments: Namespace) -> AnalyzeRequest:
+    return AnalyzeRequest(tuple(arguments.metrics), arguments.tier, download=arguments.download)
 
 
 def analyze(explorer: Explorer, arguments: Namespace) -> int:
     """Score the pictures of a folder, write the reports and print the leaderboard."""
-    request = AnalyzeRequest(tuple(arguments.metrics), arguments.tier, folder=str(arguments.folder))
+    request = replace(_scoring(arguments), folder=str(arguments.folder))
     analysis.check(request)
     analysis.picture_files(arguments.folder)
     watcher = Watcher()

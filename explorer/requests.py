@@ -79,6 +79,9 @@ class AnalyzeRequest:
     """The run to score; empty takes the latest."""
     folder: str = ""
     """A folder of PNG files instead of a run (command line only)."""
+    download: bool = False
+    """Whether weights that are not on this computer may be fetched. Without it their metrics
+    are unscored, with what to fetch as the reason."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form, as stored with a job."""

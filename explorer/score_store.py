@@ -108,6 +108,17 @@ class ScoreStore:
                     rows[row.image_id, row.metric, row.tier, tuple(row.unit)] = score_row(row)
         return list(rows.values())
 
+    def of_image(self, image_id: str) -> list[ScoreRow]:
+        """The newest scores that this picture has a part in, those of its prompt and model too."""
+        table = schema.scores
+        member = sa.func.json_each(table.c.unit).table_valued("value")
+        shared = sa.exists(sa.select(1).select_from(member).where(member.c.value == image_id))
+        query = sa.select(table).where(table.c.level != "image", shared).order_by(table.c.created)
+        with self._read.connect() as connection:
+            rows = {(row.metric, row.tier): score_row(row) for row in connection.execute(query)}
+        alone = [row for row in self.of_images([image_id]) if row.level == "image"]
+        return [*alone, *rows.values()]
+
     def newest_value(self, image_id: sa.ColumnElement[str], metric: str) -> sa.ScalarSelect[Any]:
         """SQL for the newest value of a metric beside a picture; for sorting."""
         table = schema.scores

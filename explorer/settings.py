@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     )
     downloads: int = Field(default=3, ge=1, le=16)
     """How many files are fetched at once."""
+    features_mb: int = Field(default=2000, ge=0)
+    """How much disk the metrics may take for what networks saw in pictures; the oldest goes first."""
     host: str = "127.0.0.1"
     port: int = Field(default=7860, ge=0, le=65535)
     assets: Path = PROJECT / "assets"
@@ -92,6 +94,11 @@ class Settings(BaseSettings):
     def suites(self) -> Path:
         """The person's own suites."""
         return self.root / "suites"
+
+    @property
+    def features(self) -> Path:
+        """What networks saw in pictures, for growing runs; may be deleted at any time."""
+        return self.root / "features"
 
     @property
     def exports(self) -> Path:

@@ -14,7 +14,7 @@ from metrics.base import (
     Status,
     Tier,
 )
-from metrics.cache import CacheKey, MemoryCache, ScoreCache
+from metrics.cache import CacheKey, FeatureCache, FeatureKey, MemoryCache, ScoreCache
 from metrics.errors import (
     BadImage,
     DeviceUnavailable,
@@ -23,9 +23,21 @@ from metrics.errors import (
     MissingWeights,
     UnknownMetric,
 )
-from metrics.events import BackboneLoading, MetricEvent, Progress, Scored, ScoreRecipe, Stopped
+from metrics.events import (
+    BackboneLoading,
+    Downloading,
+    MetricEvent,
+    Progress,
+    Scored,
+    ScoreRecipe,
+    Stopped,
+)
+from metrics.feature_folder import FolderFeatures
+from metrics.images import blank_kind
+from metrics.preference import preference
 from metrics.registry import Registry, create_metric, get_card, list_metrics
 from metrics.runner import PICTURE_SUFFIXES, ScoreOptions, score, score_folder
+from metrics.supply import needed_downloads
 from metrics.torchvision_shim import install as _install_torchvision_shim
 
 __all__ = [
@@ -36,7 +48,11 @@ __all__ = [
     "CacheKey",
     "DeviceUnavailable",
     "Direction",
+    "Downloading",
     "DuplicateMetric",
+    "FeatureCache",
+    "FeatureKey",
+    "FolderFeatures",
     "Level",
     "MemoryCache",
     "Metric",
@@ -56,9 +72,12 @@ __all__ = [
     "Stopped",
     "Tier",
     "UnknownMetric",
+    "blank_kind",
     "create_metric",
     "get_card",
     "list_metrics",
+    "needed_downloads",
+    "preference",
     "score",
     "score_folder",
 ]

@@ -1,15 +1,68 @@
-"""Loads networks: each once an analysis, and frees them afterwards."""
+"""Loads networks: each once an analysis, as many at a time as memory bears, and frees them."""
 
+import ctypes
 import gc
 import logging
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from metrics.base import BackboneSource, Network
-from metrics.errors import DeviceUnavailable, MetricsError, MissingWeights
+from metrics.errors import DeviceUnavailable, Interrupted, MetricsError, MissingWeights
 
 logger = logging.getLogger(__name__)
+
+# Six gigabytes in fp32. More would not fit beside the batch on a usual graphics card.
+WAVE_PARAMETERS = 1_500_000_000
+
+
+def chain(source: BackboneSource) -> list[BackboneSource]:
+    """A source and those it reads from, the one that reads images first."""
+    return [*chain(source.base), source] if source.base is not None else [source]
+
+
+def waves(sources: Iterable[BackboneSource], most: int = WAVE_PARAMETERS) -> list[list[BackboneSource]]:
+    """Which networks are in memory together: the images pass once for each of these lists.
+
+    A network and the ones that read its features stay together, each comes after its base.
+    """
+    families: dict[BackboneSource, dict[BackboneSource, None]] = {}
+    for source in sources:
+        members = chain(source)
+        families.setdefault(members[0], {}).update(dict.fromkeys(members))
+    found: list[list[BackboneSource]] = []
+    room = 0
+    for family in families.values():
+        size = sum(source.card.parameters for source in family)
+        if not found or size > room:
+            found.append([])
+            room = most
+        found[-1] += family
+        room -= size
+    return found
+
+
+@contextmanager
+def interruptible(network: Network, stop: Callable[[], bool]) -> Iterator[None]:
+    """Within it, a forward pass of the network ends between two layers when told to stop.
+
+    Raises:
+        Interrupted: It was stopped.
+    """
+    module: Any = getattr(network, "module", None)
+
+    def check(*_: Any) -> None:
+        if stop():
+            raise Interrupted
+
+    handles = [part.register_forward_pre_hook(check) for part in module.modules()] if module else []
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 class Backbones:
@@ -90,9 +143,20 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def trim_memory() -> None:
+    """Give freed memory back to the system.
+
+    The C library of Linux keeps it in pieces between what lasts, and would come to hold
+    several times of what is in use.
+    """
+    with suppress(OSError, AttributeError):  # other systems have no such function
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 def release_memory() -> None:
-    """Give memory that nothing uses back to the device."""
+    """Give memory that nothing uses back to the device and to the system."""
     gc.collect()
+    trim_memory()
     torch = sys.modules.get("torch")  # not imported: then there is nothing to give back
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

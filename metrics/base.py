@@ -3,6 +3,7 @@
 A metric reads *units*. At image level a unit is one image; at prompt level it is all images
 of one (model, prompt); at model level all images of one model. Networks never see units:
 they turn images into features, once, and every metric on that network reads the features.
+A network may also read the features of another one, as a predictor on CLIP embeddings does.
 
 Plain data and interfaces only: this file imports no network library.
 """
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from metrics.downloads import WeightsFile
+
 Tier = Literal["bundled", "standard", "large"]
 Level = Literal["image", "prompt", "model"]
 Direction = Literal["higher", "lower", "neutral"]
@@ -30,8 +33,8 @@ class BackboneCard:
     Attributes:
         id: Name of the network, as stored with every score.
         revision: Commit of the weights on the Hub, or how the revision is found.
-        parameters: Number of parameters.
-        download_mb: Size of the download in megabytes (10^6 bytes); 0 when shipped with us.
+        parameters: Number of parameters; 0 where nothing was learned.
+        download_mb: Size of the download in megabytes (10^6 bytes); 0 when there is none.
         licence: Licence of the weights.
     """
 
@@ -131,7 +134,7 @@ class Score:
         return cls(None, reason, detail)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One image to score.
 
@@ -142,6 +145,7 @@ class Sample:
         image_hash: SHA-256 of the file's bytes in hex; None: computed when needed.
         model: Which model made it; groups the samples of prompt and model level.
         seed: The seed it was made with, when known.
+        references: Pictures of what the prompt asks for, to compare with.
     """
 
     key: str
@@ -150,6 +154,7 @@ class Sample:
     image_hash: str | None = None
     model: str = ""
     seed: int | None = None
+    references: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,34 +164,76 @@ class Unit:
     Attributes:
         samples: The images: exactly one at image level.
         features: What `Network.encode` gave for each, in the same order.
+        references: What it gave for each of `Metric.references`.
     """
 
     samples: tuple[Sample, ...]
     features: tuple[Any, ...]
+    references: tuple[Any, ...] = ()
 
 
 class Network(Protocol):
-    """A loaded network. `prepare` runs in worker threads, the rest in the caller's thread."""
+    """A loaded network. Used in the caller's thread.
 
-    def prepare(self, image: "Image") -> Any:
-        """One RGB image as this network's input."""
+    A network of torch may show its module as `module`: stopping then takes one layer.
+    """
 
     def encode(self, prepared: Sequence[Any]) -> Sequence[Any]:
-        """One feature for each prepared image, in the same order."""
+        """One feature for each prepared image (or feature of the base), in the same order."""
 
 
-class BackboneSource(Protocol):
-    """Where a network comes from; equal sources are loaded once.
+class PixelNetwork(Network, Protocol):
+    """A network that reads images."""
+
+    @property
+    def view(self) -> str:
+        """Names what `prepare` makes: an image is prepared once for all networks of a view."""
+
+    def prepare(self, image: "Image") -> Any:
+        """One RGB image as this network's input; called in worker threads."""
+
+
+@dataclass(frozen=True)
+class FeatureForm:
+    """How a network's features are kept as bytes: tensors on the CPU, row by row.
+
+    Attributes:
+        kind: Names the feature; another content needs another kind.
+        dtype: Name of the torch type.
+        shape: Shape of one feature; -1 stands for what the number of bytes tells.
+    """
+
+    kind: str
+    dtype: Literal["float32", "float16", "uint8"]
+    shape: tuple[int, ...] = (-1,)
+
+    def pack(self, feature: Any) -> bytes:
+        """A feature as bytes."""
+        return bytes(feature.contiguous().numpy().tobytes())
+
+    def unpack(self, content: bytes) -> Any:
+        """The feature again, equal bit for bit."""
+        import torch
+
+        # A copy, because a tensor on bytes would be read-only memory that torch may write to.
+        flat = torch.frombuffer(bytearray(content), dtype=getattr(torch, self.dtype))
+        return flat.reshape(self.shape)
+
+
+class BackboneSource(ABC):
+    """Where a network comes from; equal sources are loaded once, so they are hashable.
 
     Everything but `load` must work without importing a network library, so that an analysis
     whose scores are all known loads nothing.
     """
 
     @property
+    @abstractmethod
     def card(self) -> BackboneCard:
         """The network's card."""
 
     @property
+    @abstractmethod
     def revision(self) -> str:
         """What identifies the weights exactly.
 
@@ -195,9 +242,26 @@ class BackboneSource(Protocol):
         """
 
     @property
+    @abstractmethod
     def preprocessing(self) -> str:
         """What identifies the way from pixels and text to the network's input."""
 
+    @property
+    def base(self) -> "BackboneSource | None":
+        """The network whose features this one reads; None: it reads images."""
+        return None
+
+    @property
+    def files(self) -> "tuple[WeightsFile, ...]":
+        """The files that must be fetched before it loads."""
+        return ()
+
+    @property
+    def form(self) -> FeatureForm | None:
+        """How its features are kept between analyses; None: they are not."""
+        return None
+
+    @abstractmethod
     def load(self, device: str) -> Network:
         """Load the network onto a device ("cpu", "cuda", "mps").
 
@@ -205,14 +269,13 @@ class BackboneSource(Protocol):
             MissingWeights: The weights are not on this computer, or do not load.
         """
 
-    def __hash__(self) -> int:
-        """Sources are dictionary keys."""
-
 
 class Metric(ABC):
     """One metric: its card, and how features become scores. Made anew for each analysis."""
 
     card: ClassVar[MetricCard]
+    least: ClassVar[int] = 1
+    """The fewest images a unit can be judged from."""
 
     @abstractmethod
     def source(self, tier: Tier, assets: Path) -> BackboneSource:
@@ -226,6 +289,14 @@ class Metric(ABC):
     def text(self, samples: Sequence[Sample]) -> str:
         """The text a unit's value depends on; "" for metrics that read none."""
         return ""
+
+    def references(self, samples: Sequence[Sample]) -> tuple[Path, ...]:
+        """Further images a unit's value depends on."""
+        return ()
+
+    def select(self, units: Sequence[tuple[Sample, ...]]) -> list[tuple[Sample, ...]]:
+        """Which images of each unit are judged; sees all units, so that it can be fair to all."""
+        return list(units)
 
     def refusal(self, samples: Sequence[Sample], source: Any) -> str | None:
         """Why a unit cannot be scored, before anything is loaded; None if it can."""

@@ -5,17 +5,60 @@ CLIP score as torchmetrics and the diffusion papers print it: 100 x max(cos, 0),
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from metrics.base import Metric, MetricCard, Sample, Score, Tier, Unit
-from metrics.clip_backbone import CARDS, ClipNetwork, ClipSource, TextFeature
+from metrics.clip_backbone import CARDS, MODELS, ClipNetwork, ClipSource, TextFeature
+from metrics.vocabulary import refuse_foreign
 
-NAMED_WORDS = 3
+
+class PromptMatch(Metric):
+    """Compares an image with its prompt in the space of a CLIP-like network."""
+
+    def text(self, samples: Sequence[Sample]) -> str:
+        """The value depends on the prompt."""
+        return samples[0].prompt
+
+    def refusal(self, samples: Sequence[Sample], source: Any) -> str | None:
+        """No prompt."""
+        if samples[0].prompt.strip():
+            return None
+        return f"The prompt of this image is not known; give it one to get a {self.card.name}."
+
+    def judge(self, units: Sequence[Unit], network: ClipNetwork) -> list[Score]:
+        """One score for each unit, with the raw cosine and the token count in detail."""
+        texts = network.texts([unit.samples[0].prompt for unit in units])
+        cosines = network.cosines([unit.features[0] for unit in units], texts)
+        return [self._score(cosine, text, network) for cosine, text in zip(cosines, texts, strict=True)]
+
+    def _score(self, cosine: float, text: TextFeature, network: ClipNetwork) -> Score:
+        if not math.isfinite(cosine):
+            return Score.unscored(
+                f"{self.card.name} gave no finite number for this image; try the device 'cpu'."
+            )
+        return Score.of(
+            self.value(cosine, network.scale),
+            cosine=cosine,
+            tokens=text.tokens,
+            context=text.context,
+            truncated=text.tokens > text.context,
+        )
+
+    @staticmethod
+    @abstractmethod
+    def value(cosine: float, scale: float) -> float:
+        """The value of a cosine.
+
+        Args:
+            cosine: Between image and text, -1 to 1.
+            scale: What cosines were multiplied by when the network was trained.
+        """
 
 
-class ClipScore(Metric):
+class ClipScore(PromptMatch):
     """How well an image matches its prompt: 100 x max(cosine, 0).
 
     Reference: Hessel et al. 2021, CLIPScore, arXiv:2104.08718, without prefix and rescaling.
@@ -33,8 +76,8 @@ class ClipScore(Metric):
         backbones=CARDS,
         citation="Hessel et al. 2021, CLIPScore, arXiv:2104.08718; scale as in torchmetrics",
         weaknesses=(
-            "Reads a prompt nearly as a bag of words: weak on counts, relations and who has which colour.",
-            "Looks at a centre square of pictures that are not square (standard and large).",
+            "Reads a prompt nearly as a bag of words: weak on counts, relations and who has which color.",
+            "Looks at a center square of pictures that are not square (standard and large).",
             "Cuts prompts at 77 tokens (bundled: 24); a cut prompt says so in its detail.",
             "The bundled network knows only the words of the bundled scenes.",
         ),
@@ -44,47 +87,17 @@ class ClipScore(Metric):
 
     def source(self, tier: Tier, assets: Path) -> ClipSource:
         """The CLIP network of a tier."""
-        return ClipSource(tier, assets)
-
-    def text(self, samples: Sequence[Sample]) -> str:
-        """The value depends on the prompt."""
-        return samples[0].prompt
+        return ClipSource(MODELS[tier], assets)
 
     def refusal(self, samples: Sequence[Sample], source: ClipSource) -> str | None:
         """No prompt, or (bundled) a prompt with words the network was never taught."""
-        prompt = samples[0].prompt
-        if not prompt.strip():
-            return "The prompt of this image is not known; give it one to get a CLIP score."
-        unknown = source.unknown_words(prompt)
-        if not unknown:
-            return None
-        named = ", ".join(repr(word) for word in unknown[:NAMED_WORDS])
-        more = f" and {len(unknown) - NAMED_WORDS} more" if len(unknown) > NAMED_WORDS else ""
-        return f"The bundled CLIP was never taught {named}{more}; choose the standard tier."
+        absent = super().refusal(samples, source)
+        return absent or (None if source.model.file else refuse_foreign(samples, source.assets, "CLIP"))
 
-    def judge(self, units: Sequence[Unit], network: ClipNetwork) -> list[Score]:
-        """One score for each unit, with the raw cosine and the token count in detail."""
-        texts = network.texts([unit.samples[0].prompt for unit in units])
-        cosines = network.cosines([unit.features[0] for unit in units], texts)
-        return [clip_score(cosine, text) for cosine, text in zip(cosines, texts, strict=True)]
-
-
-def clip_score(cosine: float, text: TextFeature) -> Score:
-    """The score of one cosine.
-
-    Args:
-        cosine: Between image and text, -1 to 1.
-        text: The prompt's feature; tells whether the prompt was cut.
-    """
-    if not math.isfinite(cosine):
-        return Score.unscored("CLIP gave no finite number for this image; try the device 'cpu'.")
-    return Score.of(
-        100.0 * max(cosine, 0.0),
-        cosine=cosine,
-        tokens=text.tokens,
-        context=text.context,
-        truncated=text.tokens > text.context,
-    )
+    @staticmethod
+    def value(cosine: float, scale: float) -> float:
+        """The score of one cosine."""
+        return 100.0 * max(cosine, 0.0)
 
 
 METRICS = (ClipScore,)

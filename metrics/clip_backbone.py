@@ -1,11 +1,10 @@
-"""CLIP networks through open_clip: the bundled one and two from the Hub.
+"""CLIP networks through open_clip: the bundled one and those of the Hub.
 
-What is known without loading (revision, preprocessing, vocabulary) is separate from the
-loaded network, so that an analysis whose scores are all known never imports torch.
+What is known without loading (revision, preprocessing) is separate from the loaded network,
+so that an analysis whose scores are all known never imports torch.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +13,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from metrics.backbones import describe
-from metrics.base import BackboneCard, Tier
+from metrics.base import BackboneCard, BackboneSource, FeatureForm, Tier
+from metrics.downloads import HubFile, WeightsFile
 from metrics.errors import MissingWeights
+from metrics.vocabulary import VOCABULARY_FILE
 
 if TYPE_CHECKING:
     import torch
@@ -23,50 +24,82 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "open_clip_config.json"
 WEIGHTS_FILE = "open_clip_model.safetensors"
-VOCABULARY_FILE = "vocabulary.txt"
 BUNDLED_FILES = (CONFIG_FILE, WEIGHTS_FILE, "tokenizer.json", "tokenizer_config.json", VOCABULARY_FILE)
 # Changes when pixels or text reach the network in another way.
 PREPROCESSING = "open_clip-eval-fp32-1"
 TEXT_BATCH = 64
-
-CARDS: Mapping[Tier, BackboneCard] = MappingProxyType(
-    {
-        "bundled": BackboneCard(
-            "bundled-clip", "sha256 of the weights file", 3_711_349, 0, "as this project"
-        ),
-        "standard": BackboneCard(
-            "ViT-B-32/laion2b_s34b_b79k", "1a25a446712ba5ee05982a381eed697ef9b435cf", 151_277_313, 605, "MIT"
-        ),
-        "large": BackboneCard(
-            "ViT-H-14/laion2b_s32b_b79k", "1c2b8495b28150b8a4922ee1c8edee224c284c0c", 986_109_441, 3945, "MIT"
-        ),
-    }
-)
-_REPOSITORIES: Mapping[Tier, str] = MappingProxyType(
-    {
-        "standard": "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
-        "large": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K",
-    }
-)
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+# Beyond this shape the centre square is cut out before resizing: resizing the shorter side
+# of a strip first would make a picture of gigabytes, all of it outside the square.
+_MOST_OBLONG = 8
 
 
 @dataclass(frozen=True)
-class ClipSource:
+class ClipModel:
+    """A CLIP that can be had.
+
+    Attributes:
+        card: Its card.
+        architecture: Its name in open_clip; "" for the bundled one, which describes itself.
+        file: Its weights; None for the bundled one.
+    """
+
+    card: BackboneCard
+    architecture: str = ""
+    file: WeightsFile | None = None
+
+
+def _hub(card: BackboneCard, architecture: str, repository: str) -> ClipModel:
+    return ClipModel(card, architecture, HubFile(repository, WEIGHTS_FILE, card.revision))
+
+
+BUNDLED = ClipModel(
+    BackboneCard("bundled-clip", "sha256 of the weights file", 3_711_349, 0, "as this project")
+)
+VIT_B_32 = _hub(
+    BackboneCard(
+        "ViT-B-32/laion2b_s34b_b79k", "1a25a446712ba5ee05982a381eed697ef9b435cf", 151_277_313, 605, "MIT"
+    ),
+    "ViT-B-32",
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K",
+)
+# OpenAI trained with another activation than open_clip's default for this shape.
+VIT_L_14 = _hub(
+    BackboneCard("ViT-L-14/openai", "18d0535469bb561bf468d76c1d73aa35156c922b", 427_616_513, 1_710, "MIT"),
+    "ViT-L-14-quickgelu",
+    "timm/vit_large_patch14_clip_224.openai",
+)
+MODELS: Mapping[Tier, ClipModel] = MappingProxyType(
+    {"bundled": BUNDLED, "standard": VIT_B_32, "large": VIT_L_14}
+)
+CARDS: Mapping[Tier, BackboneCard] = MappingProxyType({tier: model.card for tier, model in MODELS.items()})
+
+
+@dataclass(frozen=True)
+class ClipSource(BackboneSource):
     """Where a CLIP network comes from. Two metrics with equal sources share one network.
 
     Attributes:
-        tier: Which network.
+        model: Which network.
         assets: Folder of the bundled networks; the bundled CLIP is its subfolder `clip`.
     """
 
-    tier: Tier
+    model: ClipModel
     assets: Path
 
     @property
     def card(self) -> BackboneCard:
         """The network's card."""
-        return CARDS[self.tier]
+        return self.model.card
+
+    @property
+    def files(self) -> tuple[WeightsFile, ...]:
+        """The weights on the Hub."""
+        return (self.model.file,) if self.model.file else ()
+
+    @property
+    def form(self) -> FeatureForm:
+        """Image embeddings, exact."""
+        return FeatureForm("embedding-fp32", "float32")
 
     @property
     def folder(self) -> Path:
@@ -80,7 +113,7 @@ class ClipSource:
         Raises:
             MissingWeights: The bundled files are not there.
         """
-        if self.tier != "bundled":
+        if self.model.file:
             return self.card.revision
         self._require_files()
         return _digest(self.folder / WEIGHTS_FILE)
@@ -92,29 +125,10 @@ class ClipSource:
         Raises:
             MissingWeights: The bundled files are not there.
         """
-        if self.tier != "bundled":
+        if self.model.file:
             return PREPROCESSING
         self._require_files()
         return f"{PREPROCESSING}:{_digest(self.folder / CONFIG_FILE, self.folder / 'tokenizer.json')[:12]}"
-
-    @cached_property
-    def vocabulary(self) -> frozenset[str] | None:
-        """The words the network was taught, in lower case; None: no limit.
-
-        Raises:
-            MissingWeights: The bundled files are not there.
-        """
-        if self.tier != "bundled":
-            return None
-        self._require_files()
-        return frozenset((self.folder / VOCABULARY_FILE).read_text("utf-8").lower().split())
-
-    def unknown_words(self, text: str) -> list[str]:
-        """The words of a text that the network was never taught, each once, in order."""
-        if self.vocabulary is None:
-            return []
-        words = dict.fromkeys(_WORD.findall(text.lower()))
-        return [word for word in words if word not in self.vocabulary]
 
     def load(self, device: str) -> "ClipNetwork":
         """Load the network, its image transform and its tokenizer, in fp32.
@@ -124,11 +138,13 @@ class ClipSource:
         """
         import open_clip
 
-        if self.tier == "bundled":
+        path = self.model.file.path() if self.model.file else None
+        if self.model.file is None:
             self._require_files()
-            name, weights = f"local-dir:{self.folder}", None
-        else:
-            name, weights = self.card.id.partition("/")[0], str(self._download())
+        elif path is None:
+            raise MissingWeights(f"{self.card.id} is not here; run `{self.model.file.command}`.")
+        name = self.model.architecture or f"local-dir:{self.folder}"
+        weights = str(path) if path else None
         try:
             model, _, transform = open_clip.create_model_and_transforms(
                 name, pretrained=weights, require_pretrained=True, precision="fp32", device=device
@@ -150,22 +166,6 @@ class ClipSource:
                 f"The bundled CLIP lacks {', '.join(absent)}; restore the folder assets/clip "
                 "or choose the standard tier."
             )
-
-    def _download(self) -> Path:
-        """The weights file, from the Hub's cache or the Hub."""
-        from huggingface_hub import hf_hub_download
-
-        repository = _REPOSITORIES[self.tier]
-        try:
-            return Path(hf_hub_download(repository, WEIGHTS_FILE, revision=self.card.revision))
-        except Exception as error:
-            # The Hub client's errors share no base class: offline, HTTP, disk, permission.
-            raise MissingWeights(
-                f"The weights of {self.card.id} are not on this computer ({self.card.download_mb} MB, "
-                f"licence {self.card.licence}) and could not be downloaded ({type(error).__name__}); "
-                f"connect to the internet and run `hf download {repository} {WEIGHTS_FILE} "
-                f"--revision {self.card.revision}`, or choose the bundled tier."
-            ) from error
 
     def _check_tokenizer(self, tokenizer: Any, model: Any) -> None:
         """Refuse a tokenizer of another network: transformers makes up an empty one in silence."""
@@ -202,7 +202,11 @@ class ClipNetwork:
         tokenizer: Any,
         device: str,
     ) -> None:
-        """Wrap what open_clip made; the model is on the device and in evaluation mode."""
+        """Wrap a model with open_clip's methods, on the device and in evaluation mode."""
+        self.module = model
+        self.view = f"clip {transform!r}"
+        self.scale = float(model.logit_scale.detach().float().exp())
+        """What cosines were multiplied by in training."""
         self._model = model
         self._transform = transform
         self._tokenizer = tokenizer
@@ -211,7 +215,7 @@ class ClipNetwork:
 
     def prepare(self, image: "Image") -> "torch.Tensor":
         """An RGB image as the network's input: shape (3, side, side), fp32, normalised."""
-        return self._transform(image)
+        return self._transform(_not_too_oblong(image))
 
     def encode(self, prepared: Sequence["torch.Tensor"]) -> Sequence["torch.Tensor"]:
         """Image features: for each input a unit vector of shape (features,), fp32, on the CPU."""
@@ -245,6 +249,14 @@ class ClipNetwork:
         for prompt, vector in zip(prompts, vectors, strict=True):
             length = _token_count(self._tokenizer, prompt)
             self._texts[prompt] = TextFeature(vector, length, int(tokens.shape[1]))
+
+
+def _not_too_oblong(image: "Image") -> "Image":
+    """The image, or the middle of a strip."""
+    short = min(image.size)
+    width, height = (min(side, _MOST_OBLONG * short) for side in image.size)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
 
 
 def _token_count(tokenizer: Any, text: str) -> int:

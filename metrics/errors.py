@@ -6,6 +6,8 @@ MetricsError
 ├── MissingWeights     the weights of a network are not on this computer
 ├── DeviceUnavailable  the chosen device does not exist here
 └── BadImage           a file that gives no pixels
+
+Interrupted is none of them: it carries a person's "stop" out of a long computation.
 """
 
 import difflib
@@ -29,7 +31,7 @@ class UnknownMetric(MetricsError):
         """
         self.name = name
         self.known = tuple(known)
-        near = difflib.get_close_matches(name, self.known, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, self.known, n=3, cutoff=0.7)
         offer = f"did you mean {' or '.join(near)}?" if near else f"choose one of: {', '.join(self.known)}."
         super().__init__(f"There is no metric named {name!r}; {offer}")
 
@@ -53,3 +55,7 @@ class BadImage(MetricsError):
         """Name the file and the problem; `problem` ends with what to do about it."""
         self.path = path
         super().__init__(f"{path.name} {problem}")
+
+
+class Interrupted(Exception):
+    """The person stopped the work; never shown."""

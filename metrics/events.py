@@ -49,7 +49,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class BackboneLoading:
-    """A network is about to be loaded, perhaps downloaded.
+    """A network is about to be loaded; one that must be fetched is told as `Downloading` first.
 
     Attributes:
         backbone: Its card, with size and licence.
@@ -59,6 +59,27 @@ class BackboneLoading:
 
     backbone: BackboneCard
     metrics: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Downloading:
+    """Weights are being fetched, because `ScoreOptions.download` allows it.
+
+    Attributes:
+        backbone: The network's card, with size and licence.
+        file: Name of the file.
+        done: Bytes fetched so far.
+        total: Bytes of the file; 0 while not known.
+        seconds_left: Estimate for this file; None while not known.
+        message: The same for people.
+    """
+
+    backbone: BackboneCard
+    file: str
+    done: int
+    total: int
+    seconds_left: float | None
     message: str
 
 
@@ -75,4 +96,4 @@ class Stopped:
     total: int
 
 
-MetricEvent = Scored | Progress | BackboneLoading | Stopped
+MetricEvent = Scored | Progress | BackboneLoading | Downloading | Stopped

@@ -9,17 +9,20 @@ import io
 import struct
 import zlib
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, ImageStat, UnidentifiedImageError
 
 from metrics.errors import BadImage
 
+S = TypeVar("S")
 T = TypeVar("T")
+
+BlankKind = Literal["black", "uniform"]
 
 MAX_MEGAPIXELS = 64.0
 # EPS and other formats that start outside programs stay out.
@@ -35,6 +38,14 @@ _DECODE_ERRORS = (
     struct.error,
     zlib.error,
 )
+# The side at which distances between pictures are taken, whatever size they were drawn in:
+# LPIPS and SSIM both change with resolution.
+SQUARE = 256
+SQUARE_VIEW = f"square-{SQUARE}-bicubic-1"
+_BLANK_SAMPLE = (64, 64)
+_BLACK = 8
+_FLAT = 1.5
+BLANK_VERSION = "1"
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -83,35 +94,45 @@ def open_rgb(path: Path, max_megapixels: float = MAX_MEGAPIXELS) -> Image.Image:
         raise BadImage(path, f"is damaged ({error}); generate or copy it again.") from error
 
 
+def square(image: Image.Image) -> Image.Image:
+    """An RGB image as 256 x 256, whatever its shape, by antialiased bicubic resampling."""
+    return image.resize((SQUARE, SQUARE), Image.Resampling.BICUBIC)  # Pillow's is antialiased
+
+
+def blank_kind(image: Image.Image) -> BlankKind | None:
+    """Whether there is nothing to see on an RGB image; None: there is.
+
+    Safety filters and failed decodings leave black pictures; they would spoil a mean
+    unnoticed, so scores carry this flag.
+    """
+    # Averages alone would take fine noise for a plain surface, single pixels alone miss small things.
+    small = [image.resize(_BLANK_SAMPLE, how) for how in (Image.Resampling.BOX, Image.Resampling.NEAREST)]
+    if all(max(high for _, high in picture.getextrema()) <= _BLACK for picture in small):  # type: ignore[misc]
+        return "black"
+    if all(max(ImageStat.Stat(picture).stddev) < _FLAT for picture in small):
+        return "uniform"
+    return None
+
+
 def read_ahead(
-    paths: Sequence[Path],
-    prepare: Callable[[Image.Image], T],
-    workers: int = 2,
-    ahead: int = 64,
-) -> Generator[T | BadImage, None, None]:
-    """Decode and prepare images in background threads, in order.
+    items: Iterable[S], work: Callable[[S], T], workers: int = 2, ahead: int = 64
+) -> Generator[T, None, None]:
+    """Work on items in background threads, such as decoding images; in order.
 
     Args:
-        paths: The files.
-        prepare: Turns an RGB image into what is wanted; runs in the threads.
+        items: Taken one by one, when there is room for another result.
+        work: Runs in the threads.
         workers: Number of threads.
         ahead: At most so many results wait for the caller: the memory bound.
 
     Yields:
-        For each path what `prepare` gave, or the BadImage that says what is wrong.
+        What `work` gave for each item.
     """
-
-    def read(path: Path) -> T | BadImage:
-        try:
-            return prepare(open_rgb(path))
-        except BadImage as error:
-            return error
-
-    waiting: deque[Future[T | BadImage]] = deque()
+    waiting: deque[Future[T]] = deque()
     pool = ThreadPoolExecutor(max_workers=max(1, workers), thread_name_prefix="metrics-read")
     try:
-        for path in paths:
-            waiting.append(pool.submit(read, path))
+        for item in items:
+            waiting.append(pool.submit(work, item))
             if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
@@ -142,7 +163,7 @@ def _upright_rgb(path: Path, image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(path: Path, image: Image.Image) -> Image.Image:
-    """A 16-bit grey picture as 8-bit grey by its high byte, as Pillow does for 16-bit colour.
+    """A 16-bit gray picture as 8-bit gray by its high byte, as Pillow does for 16-bit color.
 
     `convert` alone would clip every value over 255 to white.
     """

@@ -10,21 +10,32 @@ from metrics.cache import CacheKey
 from metrics.errors import BadImage, MetricsError
 from metrics.images import hash_file
 
+LeftOut = tuple[str, str]
+"""The name of an image that could not be judged with its group, and why."""
 
-@dataclass(frozen=True, eq=False)
+_OF: dict[Level, str] = {"image": "images", "prompt": "seeds a prompt", "model": "images a model"}
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Task:
     """One value to find.
 
     Attributes:
         metric: What is measured.
-        samples: The unit's images; exactly one at image level.
+        group: All images of the unit, judged or not.
+        samples: The images to judge; exactly one at image level.
+        references: Further images the value depends on.
+        left_out: Images of the group that cannot be read.
         key: The recipe.
         source: The network it needs; None only when refused.
         refusal: Why it cannot be scored; None if it can.
     """
 
     metric: Metric
+    group: tuple[Sample, ...]
     samples: tuple[Sample, ...]
+    references: tuple[Sample, ...]
+    left_out: tuple[LeftOut, ...]
     key: CacheKey
     source: BackboneSource | None
     refusal: str | None
@@ -51,6 +62,24 @@ def group(samples: Iterable[Sample], level: Level) -> list[tuple[Sample, ...]]:
     return [tuple(members) for members in groups.values()]
 
 
+def in_order(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples model by model and prompt by prompt: a group's images come together.
+
+    So a group is judged soon after its first image, and its features are let go of.
+    """
+    return [s for model in group(samples, "model") for prompt in group(model, "prompt") for s in prompt]
+
+
+def too_few(metric: Metric, count: int, left_out: Sequence[LeftOut] = ()) -> str | None:
+    """Why so many images are not enough for a metric; None if they are."""
+    if count >= metric.least:
+        return None
+    if metric.card.level == "image" and left_out:
+        return left_out[0][1]
+    because = f" that can be read: {left_out[0][1]}" if left_out else "; draw it with more seeds."
+    return f"{metric.card.name} needs {metric.least} {_OF[metric.card.level]}, this one has {count}{because}"
+
+
 def plan(samples: Sequence[Sample], metrics: Iterable[Metric], tier: Tier, assets: Path) -> list[Task]:
     """Every value to find, metric by metric.
 
@@ -62,47 +91,74 @@ def plan(samples: Sequence[Sample], metrics: Iterable[Metric], tier: Tier, asset
     """
     # Equal sources become one object: what it found out (a file's hash) is found out once.
     shared: dict[BackboneSource, BackboneSource] = {}
+    drafts: dict[Path, Sample] = {}
     tasks: list[Task] = []
     for metric in metrics:
-        units = group(samples, metric.card.level)
-        if tier not in metric.card.backbones:
-            offer = " or ".join(metric.card.backbones)
-            reason = f"{metric.card.name} has no {tier} tier; choose the {offer} tier."
-            tasks += [Task(metric, unit, _key(metric, unit, tier, None), None, reason) for unit in units]
-            continue
-        source = metric.source(tier, assets)
-        source = shared.setdefault(source, source)
-        tasks += [_task(metric, unit, tier, source) for unit in units]
+        groups = group(samples, metric.card.level)
+        source: BackboneSource | None = None
+        if tier in metric.card.backbones:
+            source = metric.source(tier, assets)
+            source = shared.setdefault(source, source)
+        readable = [tuple(sample for sample in members if sample.image_hash) for members in groups]
+        for members, chosen in zip(groups, metric.select(readable), strict=True):
+            references = tuple(_reference(path, drafts) for path in metric.references(members))
+            tasks.append(_task(Draft(metric, members, chosen, references), tier, source))
     return tasks
 
 
-def _task(metric: Metric, unit: tuple[Sample, ...], tier: Tier, source: BackboneSource) -> Task:
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A unit of a metric, before it is known whether it can be scored."""
+
+    metric: Metric
+    group: tuple[Sample, ...]
+    samples: tuple[Sample, ...]
+    references: tuple[Sample, ...]
+
+
+def _reference(path: Path, known: dict[Path, Sample]) -> Sample:
+    if path not in known:
+        known[path] = identify(Sample(path.name, path))
+    return known[path]
+
+
+def _task(draft: Draft, tier: Tier, source: BackboneSource | None) -> Task:
+    metric = draft.metric
+    left_out = tuple(
+        (sample.path.name, _unreadable(sample)) for sample in draft.group if not sample.image_hash
+    )
+    parts = (metric, draft.group, draft.samples, draft.references, left_out)
+    if source is None:
+        offer = " or ".join(metric.card.backbones)
+        reason = f"{metric.card.name} has no {tier} tier; choose the {offer} tier."
+        return Task(*parts, _key(draft, tier, None), None, reason)
     try:
-        key = _key(metric, unit, tier, source)
-        return Task(metric, unit, key, source, _unreadable(unit) or metric.refusal(unit, source))
+        key = _key(draft, tier, source)
+        lost = next((_unreadable(sample) for sample in draft.references if not sample.image_hash), None)
+        refusal = metric.refusal(draft.samples, source) if draft.samples else None
+        refusal = refusal or too_few(metric, len(draft.samples), left_out) or lost
+        return Task(*parts, key, source, refusal)
     except MetricsError as error:
         # Without weights there is no revision, so nothing can be looked up either.
-        key = replace(_key(metric, unit, tier, None), backbone=source.card.id)
-        return Task(metric, unit, key, None, str(error))
+        key = replace(_key(draft, tier, None), backbone=source.card.id)
+        return Task(*parts, key, None, str(error))
 
 
-def _unreadable(unit: Sequence[Sample]) -> str | None:
-    """Why an image of the unit has no hash; None when all have one."""
-    for sample in unit:
-        if not sample.image_hash:
-            try:
-                hash_file(sample.path)
-            except BadImage as error:
-                return str(error)
-            return f"{sample.path.name} changed while it was read; score it again."
-    return None
+def _unreadable(sample: Sample) -> str:
+    """Why an image has no hash."""
+    try:
+        hash_file(sample.path)
+    except BadImage as error:
+        return str(error)
+    return f"{sample.path.name} changed while it was read; score it again."
 
 
-def _key(metric: Metric, unit: Sequence[Sample], tier: Tier, source: BackboneSource | None) -> CacheKey:
-    text = metric.text(unit)
+def _key(draft: Draft, tier: Tier, source: BackboneSource | None) -> CacheKey:
+    metric = draft.metric
+    read = "\n".join([metric.text(draft.group), *(sample.image_hash or "" for sample in draft.references)])
     return CacheKey(
-        image_hash=_image_hash([sample.image_hash or "" for sample in unit]),
-        text_hash=_sha256(text) if text else "",
+        image_hash=_image_hash([sample.image_hash or "" for sample in draft.samples]),
+        text_hash=_sha256(read) if read else "",
         metric=metric.card.id,
         metric_version=metric.card.version,
         tier=tier,
@@ -115,7 +171,7 @@ def _key(metric: Metric, unit: Sequence[Sample], tier: Tier, source: BackboneSou
 def _image_hash(hashes: Sequence[str]) -> str:
     if len(hashes) == 1:
         return hashes[0]
-    return _sha256("\n".join(sorted(hashes))) if all(hashes) else ""
+    return _sha256("\n".join(sorted(hashes))) if hashes and all(hashes) else ""
 
 
 def _sha256(text: str) -> str:

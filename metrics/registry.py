@@ -3,9 +3,14 @@
 from collections.abc import Iterable
 from typing import Self
 
+from metrics.aesthetic import METRICS as AESTHETIC
 from metrics.base import Metric, MetricCard
-from metrics.clip import METRICS as CLIP_METRICS
+from metrics.clip import METRICS as CLIP
+from metrics.distribution import METRICS as DISTRIBUTION
 from metrics.errors import DuplicateMetric, UnknownMetric
+from metrics.perceptual import METRICS as PERCEPTUAL
+from metrics.preference import METRICS as PREFERENCE
+from metrics.structural import METRICS as STRUCTURAL
 
 
 class Registry:
@@ -24,7 +29,7 @@ class Registry:
     @classmethod
     def standard(cls) -> Self:
         """Every metric of this library; a new family is one more line here."""
-        return cls([*CLIP_METRICS])
+        return cls([*CLIP, *PREFERENCE, *AESTHETIC, *PERCEPTUAL, *STRUCTURAL, *DISTRIBUTION])
 
     def register(self, metric: type[Metric]) -> None:
         """Add a metric.

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from metrics.backbones import Backbones
+from metrics.backbones import Backbones, chain, waves
 from metrics.base import BackboneSource, Metric, Network, Sample, Score, Tier
-from metrics.cache import CacheKey, ScoreCache
-from metrics.errors import MetricsError
-from metrics.evaluation import Evaluation
+from metrics.cache import CacheKey, FeatureCache, ScoreCache
+from metrics.errors import Interrupted, MetricsError
+from metrics.evaluation import Evaluation, Setup, work
 from metrics.events import BackboneLoading, MetricEvent, Progress, Scored, Stopped
-from metrics.plan import Task, group, identify, plan
+from metrics.plan import Task, group, identify, in_order, plan
 from metrics.registry import Registry
+from metrics.supply import supply
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -37,9 +38,14 @@ class ScoreOptions:
     Attributes:
         tier: Which weights.
         cache: Where scores are looked up and kept; None: nothing is kept.
+        features: Where features are, so that a group that grows costs its new images only;
+            None: nowhere.
+        download: Whether weights that are not on this computer may be fetched. Without it
+            their metrics are unscored; ask with `needed_downloads` first.
+        endpoint: Another address of the Hugging Face Hub.
         device: "cpu", "cuda", "mps" or "auto".
         batch_size: Most images in one forward pass; halved when memory runs out.
-        cancel: Asked between forward passes; True stops the analysis.
+        cancel: Asked between layers and batches; True stops the analysis.
         workers: Threads that decode images.
         assets: Folder of the bundled networks.
         registry: The metrics to choose from; None: those of this library.
@@ -47,6 +53,9 @@ class ScoreOptions:
 
     tier: Tier = "bundled"
     cache: ScoreCache | None = None
+    features: FeatureCache | None = None
+    download: bool = False
+    endpoint: str | None = None
     device: str = "auto"
     batch_size: int = 32
     cancel: Callable[[], bool] | None = None
@@ -104,22 +113,23 @@ class _Analysis:
         self._samples = samples
         self._metrics = metrics
         self._options = options
+        self._order: dict[str, int] = {}
         self._done = 0
         self._total = sum(len(group(samples, metric.card.level)) for metric in metrics)
 
     def events(self) -> Iterator[MetricEvent]:
         yield Progress(0, self._total, None, f"Reading {len(self._samples)} files")
         samples: list[Sample] = []
-        for sample in self._samples:
+        for sample in in_order(self._samples):
             if self._stop():
                 yield Stopped(0, self._total)
                 return
             samples.append(identify(sample))
+            self._order.setdefault(samples[-1].image_hash or "", len(self._order))
         tasks = plan(samples, self._metrics, self._options.tier, self._options.assets)
         open_tasks = yield from self._settle(tasks)
         if open_tasks and not self._stop():
-            with Backbones(self._options.device) as backbones:
-                yield from self._compute(open_tasks, backbones)
+            yield from self._compute(open_tasks)
         if self._done < self._total:
             yield Stopped(self._done, self._total)
         else:
@@ -148,17 +158,36 @@ class _Analysis:
             yield self._progress(None)
         return open_tasks
 
-    def _compute(self, tasks: Sequence[Task], backbones: Backbones) -> Iterator[MetricEvent]:
-        networks = yield from self._load(tasks, backbones)
+    def _compute(self, tasks: Sequence[Task]) -> Iterator[MetricEvent]:
+        """Score tasks: wave by wave of networks, each loaded once and freed after its last use."""
         # Copies of an image with the same prompt share a recipe: one of them is computed.
         twins: dict[CacheKey, list[Task]] = {}
         for task in tasks:
-            if task.source in networks:
-                twins.setdefault(task.key, []).append(task)
+            twins.setdefault(task.key, []).append(task)
         firsts = [same[0] for same in twins.values()]
+        clock = _Clock(work(firsts))
+        sources = dict.fromkeys(task.source for task in firsts if task.source is not None)
+        for wave in waves(sources):
+            if self._stop():
+                return
+            members = [task for task in firsts if task.source in wave]
+            with Backbones(self._options.device) as backbones:
+                networks = yield from self._load(wave, members, twins, backbones)
+                ready = [task for task in members if task.source in networks]
+                yield from self._evaluate(ready, networks, twins, clock)
+                networks.clear()  # or freeing below would find them still in use
+
+    def _evaluate(
+        self,
+        tasks: Sequence[Task],
+        networks: Mapping[BackboneSource, Network],
+        twins: Mapping[CacheKey, list[Task]],
+        clock: "_Clock",
+    ) -> Iterator[MetricEvent]:
         options = self._options
-        evaluation = Evaluation(firsts, networks, options.batch_size, options.workers, self._stop)
-        began, before = time.monotonic(), self._done
+        setup = Setup(options.batch_size, options.workers, self._stop, options.features, self._order)
+        evaluation = Evaluation(tasks, networks, setup)
+        before = clock.done
         for outcomes in evaluation.outcomes():
             values = {task.key: score for task, score in outcomes if score.value is not None}
             if options.cache is not None and values:
@@ -166,37 +195,45 @@ class _Analysis:
             for task, found in outcomes:
                 for twin in twins[task.key]:
                     yield self._scored(twin, found)
-            computed, left = self._done - before, self._total - self._done
-            if computed and left:
-                yield self._progress((time.monotonic() - began) / computed * left)
+            clock.done = before + evaluation.done
+            if self._done < self._total:
+                yield self._progress(clock.seconds_left())
 
     def _load(
-        self, tasks: Sequence[Task], backbones: Backbones
+        self,
+        wave: Sequence[BackboneSource],
+        tasks: Sequence[Task],
+        twins: Mapping[CacheKey, list[Task]],
+        backbones: Backbones,
     ) -> Generator[MetricEvent, None, dict[BackboneSource, Network]]:
-        """Load the networks; the tasks of one that does not load are unscored."""
-        by_source: dict[BackboneSource, list[Task]] = {}
-        for task in tasks:
-            if task.source is not None:
-                by_source.setdefault(task.source, []).append(task)
+        """Load the networks of a wave; the tasks of one that does not load are unscored."""
         networks: dict[BackboneSource, Network] = {}
-        for source, served in by_source.items():
+        failed: dict[BackboneSource, str] = {}
+        for source in wave:
             if self._stop():
-                break
-            card = source.card
-            names = tuple(dict.fromkeys(task.metric.card.id for task in served))
-            facts = f"{card.download_mb} MB the first time, licence {card.licence}"
-            yield BackboneLoading(card, names, f"Loading {card.id}" + f" ({facts})" * bool(card.download_mb))
+                return {}
+            names = dict.fromkeys(
+                task.metric.card.id for task in tasks if task.source and source in chain(task.source)
+            )
             try:
+                if source.base in failed:
+                    raise MetricsError(failed[source.base])
+                yield from supply(source, self._options.download, self._options.endpoint, self._stop)
+                yield BackboneLoading(source.card, tuple(names), f"Loading {source.card.id}")
                 networks[source] = backbones.load(source)
+            except Interrupted:
+                return {}
             except MetricsError as error:
-                reason = str(error)
-                for task in served:
-                    yield self._scored(task, Score.unscored(reason))
+                failed[source] = str(error)
+        for task in tasks:
+            if task.source in failed:
+                for twin in twins[task.key]:
+                    yield self._scored(twin, Score.unscored(failed[task.source]))
         return networks
 
     def _scored(self, task: Task, found: Score, cached: bool = False) -> Scored:
         self._done += 1
-        return Scored(task.samples[0], task.metric.card.id, found, task.key, cached, task.samples)
+        return Scored(task.group[0], task.metric.card.id, found, task.key, cached, task.group)
 
     def _progress(self, seconds_left: float | None) -> Progress:
         message = f"Scored {self._done} of {self._total}"
@@ -204,3 +241,18 @@ class _Analysis:
 
     def _stop(self) -> bool:
         return self._options.cancel is not None and self._options.cancel()
+
+
+class _Clock:
+    """Estimates how long the rest takes, from the work done."""
+
+    def __init__(self, total: int) -> None:
+        self.done = 0
+        self._total = total
+        self._began = time.monotonic()
+
+    def seconds_left(self) -> float | None:
+        """Seconds until all is done; None before anything is."""
+        if not self.done:
+            return None
+        return (time.monotonic() - self._began) / self.done * max(self._total - self.done, 0)

@@ -80,6 +80,7 @@ def test_lists(environment: dict[str, str]) -> None:
         ([*RUN, "--models", "tiny-a", "--sampler", "Eular", "--output", "{out}"], "Did you mean Euler"),
         ([*RUN, "--models", "tiny-a", "--steps", "0", "--output", "{out}"], "Steps must lie between"),
         ([*RUN, "--models", "tiny-a", "--steps", "many", "--output", "{out}"], "invalid int value: 'many'"),
+        ([*RUN, "--models", "tiny-a", "--settings", "mine", "--output", "{out}"], "invalid choice: 'mine'"),
         ([*RUN, "--models", "tiny-a", "--seeds", "-1", "--output", "{out}"], "seeds must be 1 or more"),
         ([*RUN, "--models", "tiny-a", "--width", "100", "--output", "{out}"], "multiple of 8"),
         ([*RUN, "--models", "tiny-a", "--metrics", "clip", "--output", "{out}"], "Did you mean clip_score"),
@@ -126,8 +127,15 @@ def test_failed_cells_are_listed_and_give_status_1(
         tiny_models / "tiny-a", tmp_path / "workspace" / "models" / "checkpoints" / "broken"
     )
     weights = broken / "unet" / "diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:5000])
-    done = command(environment, *RUN, "--models", "broken", "tiny-b", "--output", str(tmp_path / "out"))
+    whole = weights.read_bytes()
+    arguments = (*RUN, "--models", "broken", "tiny-b", "--output", str(tmp_path / "out"))
+    weights.write_bytes(whole[:5000])  # as its header shows: refused before anything is drawn
+    refused = command(environment, *arguments)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("benchmark_app.py: broken cannot be loaded: unet/")
+    assert len(refused.stderr.strip().splitlines()) == 1
+    weights.write_bytes(whole[:-5000] + b"\xff" * 5000)  # NaN, which only loading finds
+    done = command(environment, *arguments)
     assert done.returncode == 1
     assert done.stderr.count("Failed: broken, p") == 4
     assert len(list((tmp_path / "out" / "images").rglob("*.png"))) == 4

@@ -84,6 +84,7 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
         weighting: bool = False,
         settings: str = "same",
         trigger_words: bool = False,
+        download: bool = False,
     ) -> Record:
         """Draw every prompt with every seed on every model, then score if metrics are given.
 
@@ -108,6 +109,8 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
             settings: same for all models, or own: each with the sampler, steps and guidance that its
                 maker recommends, instead of those given here.
             trigger_words: Put the trigger words of a model's LoRAs before its prompts.
+            download: Fetch the networks behind the metrics that are missing; /list_metrics says how large
+                they are and under which licence.
 
         Returns:
             job and analyze_job: ids to follow with /job; the work goes on by itself.
@@ -128,23 +131,28 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
                 settings=_any(settings),
                 trigger_words=trigger_words,
             )
-            scoring = AnalyzeRequest(metrics=tuple(metrics or ()), tier=_any(tier))
+            scoring = AnalyzeRequest(metrics=tuple(metrics or ()), tier=_any(tier), download=download)
             job, following = explorer.queue.submit_benchmark(request, scoring)
             return {"job": job.id, "analyze_job": following.id if following else None, "run": job.run}
 
-    def analyze(run: str = "", metrics: list[str] | None = None, tier: str = "bundled") -> Record:
+    def analyze(
+        run: str = "", metrics: list[str] | None = None, tier: str = "bundled", download: bool = False
+    ) -> Record:
         """Score the pictures of a run.
 
         Args:
             run: Id of the run; empty takes the latest.
             metrics: Ids of metrics; none takes clip_score.
             tier: Size of the networks: bundled, standard or large.
+            download: Fetch the networks that are missing.
 
         Returns:
             job: id to follow with /job. run: as given.
         """
         with ui_errors():
-            request = AnalyzeRequest(tuple(metrics or ("clip_score",)), _any(tier), run=run)
+            request = AnalyzeRequest(
+                tuple(metrics or ("clip_score",)), _any(tier), run=run, download=download
+            )
             job = explorer.queue.submit(request)
             return {"job": job.id, "run": job.run}
 

@@ -61,6 +61,8 @@ class ScoreForm:
 
     metrics: gr.Dropdown
     tier: gr.Dropdown
+    download: gr.Checkbox
+    """Shown only where something would have to be fetched."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def fill_forms(form: GenerateForm, score: ScoreForm, batch: Batch) -> dict[Compo
         form.prompts: "\n".join(request.prompts) if own else gr.skip(),
         score.metrics: list(batch.scoring.metrics),
         score.tier: batch.scoring.tier,
+        score.download: batch.scoring.download,
     }
 
 
@@ -167,7 +170,12 @@ def read_sampling(form: GenerateForm, data: FormData) -> Sampling:
 
 def read_analyze(form: ScoreForm, data: FormData, run: str = "") -> AnalyzeRequest:
     """The request to score a run with the chosen metrics."""
-    return AnalyzeRequest(metrics=tuple(data[form.metrics] or ()), tier=data[form.tier], run=run)
+    return AnalyzeRequest(
+        metrics=tuple(data[form.metrics] or ()),
+        tier=data[form.tier],
+        run=run,
+        download=bool(data[form.download]),
+    )
 
 
 def read_gallery(form: GalleryForm, data: FormData) -> ImageQuery:

@@ -10,10 +10,11 @@ from gradio.components import Component
 
 from explorer.api import Explorer
 from explorer.errors import ExplorerError
+from explorer.requests import AnalyzeRequest
 from explorer.types import LeaderboardRow, Model, Run, Tier
 from explorer.ui import markup
 from explorer.ui.charts import leaderboard_figure
-from explorer.ui.forms import ScoreForm
+from explorer.ui.forms import ScoreForm, ui_errors
 
 Choices = list[tuple[str, str]]
 DEFAULT_METRICS = ["clip_score"]
@@ -96,7 +97,31 @@ def build_score_form(explorer: Explorer, name: str) -> ScoreForm:
         label="Networks to score with",
         elem_id=f"{name}-tier",
     )
-    return ScoreForm(metrics, tier)
+    download = gr.Checkbox(label="Fetch it", visible=False, elem_id=f"{name}-download")
+    _ask_before_fetching(explorer, ScoreForm(metrics, tier, download))
+    return ScoreForm(metrics, tier, download)
+
+
+def _ask_before_fetching(explorer: Explorer, form: ScoreForm) -> None:
+    """Say what would be fetched, how large and under which licence; nothing is without a yes."""
+
+    def ask(metrics: list[str] | None, tier: Tier) -> gr.Checkbox:
+        with ui_errors():
+            absent = explorer.needed_downloads(AnalyzeRequest(tuple(metrics or ()), tier))
+            told = [f"{card.id}: {card.download_mb:,} MB, licence {card.licence}" for card in absent]
+            label = f"Fetch {sum(card.download_mb for card in absent):,} MB first"
+            # Another choice is another question: the yes to the last one does not count.
+            return gr.Checkbox(False, label=label, info="; ".join(told), visible=bool(told))
+
+    for widget in (form.metrics, form.tier):
+        widget.change(
+            ask,
+            [form.metrics, form.tier],
+            form.download,
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
 
 
 def cards_by_id(explorer: Explorer) -> markup.Cards:

@@ -9,9 +9,11 @@ from explorer import (
     Cancelled,
     Explorer,
     GenerateRequest,
+    Image,
     InvalidRequest,
     Sampling,
     Scored,
+    Settings,
     UnknownName,
 )
 from explorer.analysis import folder_images
@@ -149,3 +151,36 @@ def test_a_scoring_that_killed_the_program_twice_is_set_aside(explorer: Explorer
     blame(1)
     assert [event.cached for event in explorer.analyze(asked) if isinstance(event, Scored)] == [False, False]
     assert explorer.storage.work.deaths([mark]) == {}, "it was survived"
+
+
+def test_values_of_prompts_and_models_reach_the_leaderboard_and_survive_a_restart(
+    explorer: Explorer, settings: Settings
+) -> None:
+    list(explorer.generate(SMALL))
+    asked = AnalyzeRequest(("lpips_diversity", "ms_ssim_diversity", "vendi"), run=explorer.runs()[0].id)
+    first = scored(explorer, asked)
+    assert {(event.score.metric, event.score.level) for event in first} == {
+        ("lpips_diversity", "prompt"),
+        ("ms_ssim_diversity", "prompt"),
+        ("vendi", "model"),
+    }
+    explorer.close()
+    again = Explorer(settings)
+    assert all(event.cached or event.score.value is None for event in scored(again, asked))
+    images = again.storage.run_images(asked.run)
+    rows = {row.metric: row for row in again.image_scores(images[1].id)}
+    assert images[1].id in rows["lpips_diversity"].unit
+    for row in again.leaderboard(asked.run):
+        known = [event.score for event in first if event.score.metric == row.metric]
+        mine = [
+            score.value
+            for score in known
+            if score.value is not None and by_model(images, score.unit) == {row.model}
+        ]
+        assert row.mean == (pytest.approx(sum(mine) / len(mine)) if mine else None)
+        assert (row.unscored == 0) == bool(mine)
+    again.close()
+
+
+def by_model(images: list[Image], ids: tuple[str, ...]) -> set[str]:
+    return {image.recipe.model for image in images if image.id in ids}

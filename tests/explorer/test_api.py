@@ -130,7 +130,7 @@ def test_results_as_files(explorer: Explorer, tmp_path: Path) -> None:
     assert board.read_text().startswith("model,metric,tier,direction,mean,low,high")
     assert len(explorer.export("csv", tmp_path / "s.csv", table="scores").read_text().splitlines()) == 5
     assert explorer.export("json", tmp_path / "r.json").stat().st_size > 1000
-    with pytest.raises(InvalidRequest, match="csv or json"):
+    with pytest.raises(InvalidRequest, match="Export as csv, json, parquet, html, bundle"):
         explorer.export("xml")  # type: ignore[arg-type]
 
 

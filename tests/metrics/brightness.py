@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from PIL import Image, ImageStat
 
 from metrics import BackboneCard, Metric, MetricCard, Registry, Sample, Score, Tier
-from metrics.base import Unit
+from metrics.base import BackboneSource, Unit
 
 CARD = MetricCard(
     id="brightness",
@@ -34,6 +34,8 @@ class OutOfMemoryError(RuntimeError):
 class GreyNetwork:
     """Features are mean grey values. Notes what it saw; refuses batches over its memory."""
 
+    view = "grey"
+
     def __init__(self, memory: int) -> None:
         self.memory = memory
         self.batches: list[int] = []
@@ -53,14 +55,14 @@ class GreyNetwork:
 
 
 @dataclass(frozen=True)
-class GreySource:
+class GreySource(BackboneSource):
     """Where the grey network comes from; keeps the networks it loaded."""
 
     memory: int = 1000
     loaded: list[GreyNetwork] = field(default_factory=list, compare=False)
-    card: ClassVar[BackboneCard] = CARD.backbones["bundled"]
-    revision: ClassVar[str] = "1"
-    preprocessing: ClassVar[str] = "1"
+    card: ClassVar[BackboneCard] = CARD.backbones["bundled"]  # type: ignore[misc]
+    revision: ClassVar[str] = "1"  # type: ignore[misc]
+    preprocessing: ClassVar[str] = "1"  # type: ignore[misc]
 
     def load(self, device: str) -> GreyNetwork:
         self.loaded.append(GreyNetwork(self.memory))
@@ -96,6 +98,7 @@ def grey_registry(source: GreySource) -> Registry:
 
     class Spread(Brightness):
         card = replace(CARD, id="spread", name="Spread", level="prompt")
+        least = 2
 
         def value(self, greys: Sequence[float]) -> Score:
             return Score.of(max(greys) - min(greys))

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import open_clip
@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from metrics import MemoryCache, Sample, Scored, ScoreOptions, Tier, create_metric, score, score_folder
-from metrics.clip import ClipScore, clip_score
-from metrics.clip_backbone import BUNDLED_FILES, CARDS, WEIGHTS_FILE, ClipSource, TextFeature
+from metrics.base import Unit
+from metrics.clip import ClipScore
+from metrics.clip_backbone import BUNDLED, BUNDLED_FILES, CARDS, WEIGHTS_FILE, ClipSource, TextFeature
 
 ROOT = Path(__file__).resolve().parents[2]
 RED, BLUE = "a red circle on a white background", "a blue square on a white background"
@@ -55,11 +56,22 @@ def test_right_prompt_beats_wrong_prompt(scenes: Path, options: ScoreOptions) ->
 
 
 def test_formula_by_hand() -> None:
-    text = TextFeature(torch.zeros(2), tokens=9, context=24)
-    assert clip_score(0.25, text).value == 25.0
-    negative = clip_score(-0.3, text)
+    class Fixed:
+        """A network that found these cosines."""
+
+        scale = 1.0
+
+        def texts(self, prompts: Sequence[str]) -> list[TextFeature]:
+            return [TextFeature(torch.zeros(2), tokens=9, context=24)] * len(prompts)
+
+        def cosines(self, images: Sequence[float], texts: Sequence[TextFeature]) -> list[float]:
+            return list(images)
+
+    units = [Unit((Sample("a", Path("a.png"), RED),), (cosine,)) for cosine in (0.25, -0.3, math.nan)]
+    positive, negative, broken = ClipScore().judge(units, Fixed())  # type: ignore[arg-type]
+    assert positive.value == 25.0
     assert (negative.value, negative.detail["cosine"]) == (0.0, -0.3)
-    assert clip_score(math.nan, text).reason
+    assert "no finite number" in (broken.reason or "")
 
 
 def test_batch_size_does_not_matter(scenes: Path, options: ScoreOptions) -> None:
@@ -130,18 +142,19 @@ def test_hub_weights_that_are_not_there_are_a_reason(
     for event in found:
         assert event.score.value is None
         assert f"The weights of {card.id} are not on this computer" in (event.score.reason or "")
-        assert "hf download laion/CLIP-ViT" in (event.score.reason or "")
+        assert f"{card.download_mb:,} MB, licence MIT" in (event.score.reason or "")
+        assert f"open_clip_model.safetensors --revision {card.revision}`" in (event.score.reason or "")
         assert event.recipe.revision == card.revision
 
 
 def test_source_knows_itself_without_loading(assets: Path, tmp_path: Path) -> None:
     source = create_metric("clip_score").source("bundled", assets)
-    assert source == ClipSource("bundled", assets)
+    assert source == ClipSource(BUNDLED, assets)
     assert len(source.revision) == 64
     shutil.copytree(assets / "clip", tmp_path / "clip")
     with (tmp_path / "clip" / "open_clip_config.json").open("a") as file:
         file.write("\n")
-    changed = ClipSource("bundled", tmp_path)
+    changed = ClipSource(BUNDLED, tmp_path)
     assert changed.revision == source.revision
     assert changed.preprocessing != source.preprocessing
 
@@ -156,7 +169,7 @@ def test_bundled_files_and_card_agree(assets: Path) -> None:
 
 
 def test_each_prompt_is_read_once(assets: Path) -> None:
-    network = ClipSource("bundled", assets).load("cpu")
+    network = ClipSource(BUNDLED, assets).load("cpu")
     first = network.texts([RED, BLUE, RED])
     assert first[0] is first[2]
     assert network.texts([BLUE])[0] is first[1]
@@ -184,4 +197,4 @@ print([name for name in ("torch", "open_clip", "transformers", "numpy") if name 
 
 
 def stored(cache: MemoryCache) -> list[tuple[dict[str, str], float]]:
-    return [(vars(key), score.value or 0.0) for key, score in cache._scores.items()]
+    return [(asdict(key), score.value or 0.0) for key, score in cache._scores.items()]

@@ -128,7 +128,26 @@ def test_a_bad_image_is_one_reason_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert "does not exist" in (reasons.pop(("brightness", samples[3].key)) or "")
     assert reasons.pop(("brightness", samples[4].key)) == "no thanks"
     assert reasons.pop(("spread", samples[4].key)) == "no thanks"
-    assert set(reasons) == {("spread", samples[0].key), ("spread", samples[2].key)}
+    assert "needs 2 seeds a prompt, this one has 1 that can be read" in (
+        reasons.pop(("spread", samples[0].key)) or ""
+    )
+    assert "does not exist" in (reasons.pop(("spread", samples[2].key)) or "")
+    alone = reasons.pop(("spread", samples[5].key))
+    assert alone == "Spread needs 2 seeds a prompt, this one has 1; draw it with more seeds."
+    assert not reasons
+
+
+def test_a_group_is_scored_over_the_images_that_can_be_read(tmp_path: Path) -> None:
+    samples = [replace(s, prompt="p") for s in write_greys(tmp_path, [10, 20, 30, 45])]
+    samples[1].path.write_bytes(samples[1].path.read_bytes()[:-20])
+    samples[2].path.unlink()
+    (event,) = scored(samples, ["spread"], options(GreySource()))
+    assert event.score.value == 35.0
+    assert event.score.detail["images"] == 2
+    left_out = event.score.detail["left_out"]
+    assert "is damaged" in left_out[samples[1].path.name]
+    assert "does not exist" in left_out[samples[2].path.name]
+    assert len(event.group) == 4
 
 
 def test_copies_are_computed_once_and_all_answered(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ ENDPOINTS = {
     "/generate": [
         *("models", "suite", "seeds", "metrics", "steps", "sampler", "guidance", "width", "height"),
         *("negative", "prompts", "first_seed", "categories", "tier"),
-        *("clip_skip", "long_prompts", "weighting", "settings", "trigger_words"),
+        *("clip_skip", "long_prompts", "weighting", "settings", "trigger_words", "download"),
     ],
-    "/analyze": ["run", "metrics", "tier"],
+    "/analyze": ["run", "metrics", "tier", "download"],
     "/job": ["job_id"],
     "/watch_job": ["job_id"],
     "/jobs": [],
@@ -153,7 +153,7 @@ def test_images_are_paged(client: Client, finished: Run) -> None:
         ("/analyze", {"run": "nothing"}, "no run 'nothing'"),
         ("/job", {"job_id": "nothing"}, "Unknown job 'nothing'"),
         ("/images", {"run": "nothing"}, "Unknown run 'nothing'"),
-        ("/export", {"format": "xml"}, "csv or json"),
+        ("/export", {"format": "xml"}, "Export as csv, json, parquet, html, bundle"),
     ],
 )
 def test_mistakes_are_answered_in_plain_words(
