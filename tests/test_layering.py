@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-SQL_FILES = {"storage", "score_store", "job_store", "model_store", "database", "schema"}
+SQL_FILES = {"storage", "score_store", "job_store", "model_store", "work_store", "database", "schema"}
 DOWNLOADS = (
-    *("fetcher", "delivery", "transfer", "civitai", "hub", "shelving", "meter"),
+    *("fetcher", "delivery", "transfer", "civitai", "hub", "shelving", "meter", "identifier"),
     *("web", "exchange", "refusals", "offers", "sources", "options"),
 )
 
 RECOGNITION = ("reader", "folders", "headers", "gguf", "denoisers", "parts", "loras", "metadata", "sidecars")
+
+IMPORTS = (
+    *("importing", "preview", "mapping", "prompts", "folders"),
+    *("tools", "comfyui", "foreign", "pictures", "uploads"),
+)
 
 FAMILIES = ("base", "stable_diffusion", "sd3", "flux", "zimage", "qwenimage", "pixart_sana")
 
@@ -22,23 +27,34 @@ LAYERS: list[set[str]] = [
     {"benchmark_app"},
     {"explorer.ui.app"},
     {f"explorer.ui.{name}_tab" for name in ("generate", "analyze", "gallery")} | {"explorer.ui.endpoints"},
-    {"explorer.cli"},
+    {"explorer.cli", "explorer.cli_import", "explorer.cli_queue"},
     {"explorer.api"},
-    {"explorer.jobs", "explorer.generation", "explorer.analysis", "explorer.statistics", "explorer.reports"},
-    {"explorer.plans"},
+    {"explorer.summaries"},
+    {"explorer.jobs"},
+    {"explorer.worker", "explorer.generation", "explorer.analysis"},
+    {"explorer.exports", "explorer.bundle_import"},
+    {"explorer.bundle_reader", "explorer.bundles", "explorer.html_report", "explorer.report_style"},
+    {"explorer.reports", "explorer.tabular", "explorer.breakdowns", "explorer.comparisons"}
+    | {"explorer.significance", "explorer.statistics", "explorer.score_tables"},
+    {"explorer.imports"} | {f"explorer.imports.{name}" for name in IMPORTS},
+    {"explorer.plans", "explorer.model_settings", "explorer.batches"},
     {"explorer.downloads"} | {f"explorer.downloads.{name}" for name in DOWNLOADS},
+    {"explorer.environment"},
     {"explorer.pipelines", "explorer.storage", "explorer.suites", "explorer.library", "explorer.checkpoints"}
+    | {"explorer.catalog"}
     | {f"explorer.{name}" for name in ("drawing", "loading", "single_files", "placement", "loras")},
     {"explorer.families", "explorer.clip_tokenizer", "explorer.conditioning"}
-    | {"explorer.lycoris", "explorer.module_names"}
+    | {"explorer.lycoris", "explorer.lora_blocks", "explorer.module_names"}
     | {f"explorer.families.{name}" for name in FAMILIES},
     {"explorer.model_scan", "explorer.model_store", "explorer.pickles", "explorer.hashing"},
     {"explorer.recognition"} | {f"explorer.recognition.{name}" for name in RECOGNITION},
-    {"explorer.score_store", "explorer.job_store", "explorer.samplers", "explorer.recipes"},
+    {"explorer.score_store", "explorer.job_store", "explorer.samplers", "explorer.recipes"}
+    | {"explorer.work_store"},
+    {"explorer.estimates"},
     {"explorer.database", "explorer.schema", "explorer.compute"},
     {"metrics"},
     {"explorer.types", "explorer.errors", "explorer.settings", "explorer.requests", "explorer.events"}
-    | {"explorer.facts", "explorer.references"},
+    | {"explorer.facts", "explorer.references", "explorer.whole_files"},
 ]
 """From the door down. Files of `explorer/ui` not named here lie between tabs and the API."""
 

@@ -31,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 TITLE = "Model Benchmark Explorer"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_UPLOAD = "500mb"
+"""A zip of a few thousand pictures; larger ones go through the command line."""
+DAY = 24 * 60 * 60
 MAX_WAITING = 200
 """Events, not jobs: page events wait milliseconds, jobs wait in the workspace."""
 
@@ -38,7 +41,8 @@ MAX_WAITING = 200
 def build_app(explorer: Explorer) -> gr.Blocks:
     """The whole page over one Explorer."""
     _use_workspace(explorer)
-    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+    # What was uploaded and not taken is kept for a day.
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(DAY, DAY)) as page:
         gr.HTML(
             f"<header><h1>{TITLE}</h1><p>Same prompts, same seeds: which model is better, at what, "
             "and how sure is that?</p></header>",
@@ -68,7 +72,7 @@ def launch_options(explorer: Explorer) -> dict[str, Any]:
         "css": (settings.assets / "theme.css").read_text(encoding="utf-8"),
         "head": f"<script>{script}</script>",
         "allowed_paths": [str(settings.images.resolve()), str(settings.exports.resolve())],
-        "max_file_size": "20mb",
+        "max_file_size": MAX_UPLOAD,
         "footer_links": ["api"],
         "ssr_mode": False,
         "run_history": False,

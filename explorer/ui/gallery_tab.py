@@ -11,6 +11,7 @@ from explorer.api import Explorer
 from explorer.requests import ImageQuery
 from explorer.ui import markup
 from explorer.ui.forms import FormData, GalleryForm, read_gallery, ui_errors, widgets
+from explorer.ui.import_panel import ImportPanel, bind_import_panel, build_import_panel
 from explorer.ui.picture_view import PictureView, build_picture_view, show_picture
 from explorer.ui.widgets import ALL, Choices, build_grid, metric_choices, pick, run_choices, run_to_show
 
@@ -44,6 +45,7 @@ class GalleryTab:
     back: gr.Button
     forward: gr.Button
     picture: PictureView
+    imports: ImportPanel
 
     @property
     def outputs(self) -> list[Component]:
@@ -129,13 +131,14 @@ def build_gallery_tab(explorer: Explorer, tab: gr.Tab) -> GalleryTab:
     state, newest = gr.State(Shown()), gr.State("")
     with gr.Column(elem_id="gallery-browse") as browse:
         form = _build_pickers(explorer)
+        imports = build_import_panel(explorer)
         with gr.Row(elem_classes="x-pager"):
             back = gr.Button("Previous", size="sm", scale=0, interactive=False, elem_id="gallery-back")
             forward = gr.Button("Next", size="sm", scale=0, interactive=False, elem_id="gallery-forward")
             count = gr.HTML(elem_id="gallery-count")
         grid = build_grid(8, "gallery-grid")
     picture = build_picture_view()
-    built = GalleryTab(explorer, form, state, newest, browse, grid, count, back, forward, picture)
+    built = GalleryTab(explorer, form, state, newest, browse, grid, count, back, forward, picture, imports)
     _bind(built, tab)
     return built
 
@@ -202,7 +205,13 @@ def _bind(tab: GalleryTab, selected: gr.Tab) -> None:
             tab.picture.panel: gr.Column(visible=False),
         }
 
+    def show_imported(run: str) -> Any:
+        with ui_errors():
+            return tab.show_run(run) if run else gr.skip()
+
     everything = tab.outputs
+    imported = bind_import_panel(tab.explorer, tab.imports)
+    imported.success(show_imported, tab.imports.run, everything, **private)
     selected.select(enter, [tab.state, tab.newest], everything, **private)
     form.run.input(choose_run, widgets(form), everything, **private)
     for widget in (form.model, form.category, form.sort, form.metric):

@@ -54,4 +54,3 @@ def _model(name: str, parts: Sequence[ModelPreview]) -> str:
         f'<tr><th scope="row">{escape(name)}</th><td data-label="To draw">{todo:,}</td>'
         f'<td data-label="There">{there:,}</td><td data-label="Time">{time}</td></tr>'
     )
-

@@ -70,7 +70,9 @@ def test_a_token_goes_with_one_job_and_is_written_nowhere(
 
 
 def test_a_token_in_a_pasted_address_is_not_stored(explorer: Explorer, tmp_path: Path) -> None:
-    job = explorer.queue.submit(FetchRequest("https://civitai.com/api/download/models/22?token=pasted-secret"))
+    job = explorer.queue.submit(
+        FetchRequest("https://civitai.com/api/download/models/22?token=pasted-secret")
+    )
     assert job.title == "Fetch civitai:@22"
     with pytest.raises(InvalidRequest) as caught:
         explorer.queue.submit(FetchRequest("https://civitai.com/images/22?token=pasted-secret"))
