@@ -122,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("explorer.worker").setLevel(logging.INFO)  # how fast jobs stopped
 
     from explorer.errors import Cancelled, ExplorerError, InvalidRequest
 

@@ -315,7 +315,7 @@ class Explorer:
     def _execute(self, job: Job, request: Request, cancel: threading.Event) -> Iterator[Event]:
         if isinstance(request, GenerateRequest):
             yield Progress(0, job.total, "reading the models")
-            plan = self.plan(request)
+            plan = self._planner.plan_later(request)
             self.storage.jobs.update(job.id, run=plan.run)
             yield from self._draw(plan, cancel)
         elif isinstance(request, FetchRequest):

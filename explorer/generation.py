@@ -64,6 +64,8 @@ class Generation:
             DiskFull: Nothing more can be written; finished pictures stay.
         """
         cells = self.plan.cells
+        for name, reason in self.plan.gone:
+            self.tell(Failed(f"gone:{name}", f"every picture of {name}", reason))
         existing = self.storage.find_cells([cell.recipe for cell in cells])
         for image in existing.values():
             self.tell(ImageDone(image, new=False))
@@ -90,10 +92,11 @@ class Generation:
         if deaths.get(load, 0) >= DEADLY:
             self._fail(cells, ModelError(_DEADLY_MODEL.format(name=cells[0].recipe.model)))
             return []
-        deadly = [cell for cell in cells if deaths.get(cell.key, 0) >= DEADLY]
+        deadly = {key for key, count in deaths.items() if count >= DEADLY}
         if deadly:
-            self._fail(deadly, ModelError(_DEADLY_PICTURE))
-        return sorted((c for c in cells if c not in deadly), key=lambda cell: cell.key in deaths)
+            self._fail([cell for cell in cells if cell.key in deadly], ModelError(_DEADLY_PICTURE))
+        rest = (cell for cell in cells if cell.key not in deadly)
+        return sorted(rest, key=lambda cell: cell.key in deaths)
 
     def _draw_model(self, model: Model, cells: list[Cell]) -> None:
         self._stop_if_asked()

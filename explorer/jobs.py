@@ -6,12 +6,12 @@ A job is a row that outlives the page and the program; `worker.py` does the work
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from pydantic import SecretStr
 
 from explorer.batches import Batch
-from explorer.errors import InvalidRequest
+from explorer.errors import InvalidRequest, UnknownName
 from explorer.events import Failed
 from explorer.job_store import JobStore, Request, kind_of, new_job_id
 from explorer.requests import AnalyzeRequest, GenerateRequest
@@ -230,7 +230,13 @@ class Queue:
                 self.resume(job.id)
 
     def move(self, job_id: str, place: Place) -> None:
-        """Change when a job has its turn. What waits for it moves along."""
+        """Change when a job has its turn. What waits for it moves along.
+
+        Raises:
+            InvalidRequest: It has ended, or there is no such place.
+        """
+        if place not in get_args(Place):
+            raise UnknownName("place", place, get_args(Place))
         order = [job.id for job in self.unfinished()]
         if job_id not in order:
             self._refuse_ended(job_id)

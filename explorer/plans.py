@@ -57,6 +57,8 @@ class Plan:
     models: tuple[Model, ...]
     suite: Suite
     cells: tuple[Cell, ...]
+    gone: tuple[tuple[str, str], ...] = ()
+    """Models that were there when it was asked for, with what is known of them now."""
 
     @property
     def run(self) -> str:
@@ -108,6 +110,23 @@ class Planner:
         if cells > MAX_CELLS:
             raise InvalidRequest(f"This plan has {cells:,} pictures; at most {MAX_CELLS:,} fit one run.")
         return models, suite
+
+    def plan_later(self, request: GenerateRequest) -> Plan:
+        """The plan of a request whose turn has come: of several models, one that is gone fails alone.
+
+        Raises:
+            InvalidRequest: Something cannot be done, or none of the models can be used.
+        """
+        there, gone = [], []
+        for name in request.models:
+            try:
+                self.models.resolve(name)
+                there.append(name)
+            except UnknownName as error:
+                gone.append((name, str(error)))
+        if not there:
+            return self.plan(request)  # says what is wrong
+        return replace(self.plan(replace(request, models=tuple(there))), gone=tuple(gone))
 
     def plan(self, request: GenerateRequest) -> Plan:
         """Spell out every cell. Reads model files that were never hashed before.

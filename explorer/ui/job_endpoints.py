@@ -127,7 +127,35 @@ def _steering(explorer: Explorer) -> list[Callable[..., Any]]:
         with ui_errors():
             return queue.retry(job_id).to_dict()
 
-    return [cancel_job, pause_job, resume_job, retry_job]
+    def move_job(job_id: str, place: str = "first") -> Record:
+        """Change when a job has its turn; its scoring moves along.
+
+        Args:
+            job_id: Of a job that has not ended.
+            place: first, earlier, later or last.
+
+        Returns:
+            The job as /job gives it.
+        """
+        with ui_errors():
+            queue.move(job_id, place)  # type: ignore[arg-type]
+            return queue.get(job_id).to_dict()
+
+    def prioritize_job(job_id: str, priority: int = 1) -> Record:
+        """Let a job go before all of lower priority, also before those that come later.
+
+        Args:
+            job_id: Of a job that has not ended.
+            priority: Higher goes first; 0 is usual.
+
+        Returns:
+            The job as /job gives it.
+        """
+        with ui_errors():
+            queue.prioritize(job_id, priority)
+            return queue.get(job_id).to_dict()
+
+    return [cancel_job, pause_job, resume_job, retry_job, move_job, prioritize_job]
 
 
 def _plans(explorer: Explorer) -> list[Callable[..., Any]]:

@@ -99,6 +99,27 @@ def test_a_bad_model_fails_alone_in_a_job(explorer: Explorer, settings: Settings
     assert "broken cannot be loaded" in (alone.error or "")
 
 
+def test_a_model_that_was_deleted_meanwhile_fails_alone_in_a_job(
+    explorer: Explorer, settings: Settings, tiny_models: Path
+) -> None:
+    import shutil
+
+    from tests.fakes import build_tiny_checkpoint
+
+    build_tiny_checkpoint(settings.checkpoints / "brief", seed=5)
+    both, one = replace(REQUEST, models=("brief", "tiny-b")), replace(REQUEST, models=("brief",))
+    jobs = [explorer.queue.submit(both), explorer.queue.submit(one)]
+    shutil.rmtree(settings.checkpoints / "brief")
+    explorer.start()
+    job, alone = (finished(explorer, job) for job in jobs)
+    assert (job.state, job.made, job.failed) == ("done", 2, 1)
+    (failure,) = explorer.queue.failures(job.id)
+    assert failure.label == "every picture of brief"
+    assert "Unknown model 'brief'" in failure.reason
+    assert alone.state == "failed"
+    assert "Unknown model 'brief'" in (alone.error or "")
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [

@@ -29,6 +29,8 @@ ENDPOINTS = {
     "/pause_job": ["job_id"],
     "/resume_job": ["job_id"],
     "/retry_job": ["job_id"],
+    "/move_job": ["job_id", "place"],
+    "/prioritize_job": ["job_id", "priority"],
     "/preview_plan": ["plan"],
     "/submit_plan": ["plan"],
     "/look_up_model": ["source", "token"],

@@ -100,7 +100,7 @@ def test_all_unknown_files_are_looked_up_and_it_can_be_stopped(
     def slow(seen: Seen) -> Answer:
         asked.set()
         go.wait(60)
-        return known(seen)
+        return reply([])  # whether or not somebody still listens, nothing is found
 
     civitai.answers[PATH] = slow
     page = visit()

@@ -94,6 +94,29 @@ def test_cancelled_from_another_client_within_a_step(
     assert queue.get(job).done < 4
 
 
+def test_the_order_from_scripts(clients: tuple[Client, Client], served: Served) -> None:
+    first, second = clients
+    served.explorer.queue.pause_all()
+    plans = [PLAN.replace("seeds: 3", f"seeds: {seeds}") for seeds in (4, 5, 6)]
+    ids = [first.predict(plan, api_name="/submit_plan")[0] for plan in plans]
+    for job in ids:
+        first.predict(job, api_name="/pause_job")
+
+    def order() -> list[str]:
+        return [job.id for job in served.explorer.queue.unfinished() if job.id in ids]
+
+    second.predict(ids[2], api_name="/move_job")
+    assert order() == [ids[2], ids[0], ids[1]]
+    second.predict(ids[2], "later", api_name="/move_job")
+    assert order() == [ids[0], ids[2], ids[1]]
+    assert second.predict(ids[1], 2, api_name="/prioritize_job")["priority"] == 2
+    assert order() == [ids[1], ids[0], ids[2]]
+    with pytest.raises(AppError, match="Unknown place"):
+        second.predict(ids[0], "sideways", api_name="/move_job")
+    for job in ids:
+        second.predict(job, api_name="/cancel_job")
+
+
 def test_summary_and_retry(clients: tuple[Client, Client], served: Served) -> None:
     first, _ = clients
     summary: dict[str, Any] = first.predict(1, api_name="/summary")
