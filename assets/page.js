@@ -57,6 +57,7 @@
     const job = document.querySelector("#generate-status .x-job");
     if (!job) return;
     const { state, percent } = job.dataset;
+    document.documentElement.dataset.job = state;
     const title = state === "running" ? `${percent} % · ${TITLE}` : state === "paused" ? `Paused · ${TITLE}` : TITLE;
     const ended = ENDS[state] && ["running", "queued", "paused"].includes(before);
     before = state;
