@@ -102,7 +102,8 @@ def _bind_job(tab: _Tab, page: gr.Blocks) -> None:
     def edit(wanted: str) -> Updates:
         with ui_errors():
             gr.Info("Its settings are in the form. Change what you like, then generate.")
-            return fill_forms(panel.form, panel.score, batch_of(explorer, wanted.split()[0]))
+            filled = fill_forms(panel.form, panel.score, batch_of(explorer, wanted.split()[0]))
+            return {**filled, panel.plans.shown: gr.HTML(visible=False)}
 
     def attach(stored: str | None, request: gr.Request) -> str:
         with ui_errors():
@@ -141,7 +142,7 @@ def _bind_job(tab: _Tab, page: gr.Blocks) -> None:
         **private,
     )
     shown.then(None, None, None, js=scroll, **private)
-    edited = [*widgets(panel.form, panel.score)]
+    edited = [*widgets(panel.form, panel.score), panel.plans.shown]
     tab.queue.edited.change(edit, tab.queue.edited, edited, show_progress="hidden", **private)
     page.load(attach, tab.stored, tab.job, show_progress="hidden", **private)
 

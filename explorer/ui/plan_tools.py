@@ -66,13 +66,21 @@ def bind_plan_tools(explorer: Explorer, tools: PlanTools, form: GenerateForm, sc
             for request in batch.requests:
                 explorer.plan_size(request)  # says what is not here any more
             gr.Info("The plan is in the form. Look through it, then generate.")
-            return fill_forms(form, score, batch)
+            return {**fill_forms(form, score, batch), tools.shown: gr.HTML(visible=False)}
 
     private: dict[str, Any] = {"api_visibility": "private"}
     tools.look.click(look, every, tools.shown, **private)
     saved = tools.save.click(save, every, tools.file, show_progress="hidden", **private)
     saved.success(None, None, None, js=_DELIVER, **private)
-    tools.load.upload(load, tools.load, list(every), show_progress="hidden", **private)
-    # What was looked at is no longer what the form says.
-    gr.on([widget.change for widget in every], lambda: gr.HTML(visible=False), None, tools.shown,
-          queue=False, show_progress="hidden", **private)  # fmt: skip
+    tools.load.upload(load, tools.load, [*every, tools.shown], show_progress="hidden", **private)
+    # What was looked at is no longer what the person asks for. What the form changes by itself,
+    # such as its choices, must not take away what was just shown.
+    gr.on(
+        [widget.input for widget in every],
+        lambda: gr.HTML(visible=False),
+        None,
+        tools.shown,
+        queue=False,
+        show_progress="hidden",
+        **private,
+    )
