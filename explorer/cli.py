@@ -28,8 +28,8 @@ from explorer.model_settings import in_words, settings_of
 from explorer.plans import Plan
 from explorer.reports import Results, place_image
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, Sampling
-from explorer.storage import write_whole
 from explorer.types import Image, LeaderboardRow, ModelFile
+from explorer.whole_files import write_whole
 
 OK, FAILED = 0, 1
 

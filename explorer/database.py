@@ -5,6 +5,7 @@ A file that SQLite cannot read is kept aside under another name, and a new one i
 """
 
 import sqlite3
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from explorer.errors import StorageError
 
 HEAD = "0003"
 """Revision of the newest migration; a test compares it with the migrations folder."""
+MAX_VALUES = 500
+"""SQLite bounds how many values one statement takes."""
 
 
 def open_database(path: Path) -> tuple[sa.Engine, Path | None]:
@@ -72,6 +75,12 @@ def _engine(path: Path) -> sa.Engine:
 def reader(engine: sa.Engine) -> sa.Engine:
     """The same database for reading only: never waits for a writer."""
     return engine.execution_options(reads=True)
+
+
+def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values in parts that one statement takes."""
+    for start in range(0, len(values), MAX_VALUES):
+        yield values[start : start + MAX_VALUES]
 
 
 def _readable(path: Path) -> bool:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from explorer.batches import Batch
 from explorer.errors import InvalidRequest, UnknownName
 from explorer.events import Failed
-from explorer.job_store import JobStore, Request, kind_of, new_job_id
+from explorer.job_store import UNFINISHED, JobStore, Request, kind_of, new_job_id
 from explorer.requests import AnalyzeRequest, GenerateRequest
 from explorer.types import Job
 from explorer.work_store import WorkStore
@@ -188,7 +188,7 @@ class Queue:
         """Cancel a job, and those that wait for it, within one denoising step."""
         self.get(job_id)
         ended = {"state": "cancelled", "ended": now(), "seconds_left": None}
-        self._store.update(job_id, only_if=("queued", "running", "paused"), **ended)
+        self._store.update(job_id, only_if=UNFINISHED, **ended)
         for follower in self.followers(job_id):
             if follower.active:
                 self.cancel(follower.id)
@@ -256,7 +256,7 @@ class Queue:
 
     def prioritize(self, job_id: str, priority: int) -> None:
         """Let a job, and what waits for it, go before all of lower priority."""
-        if not self._store.update(job_id, only_if=("queued", "running", "paused"), priority=priority):
+        if not self._store.update(job_id, only_if=UNFINISHED, priority=priority):
             self._refuse_ended(job_id)
         for follower in self.followers(job_id):
             self._store.update(follower.id, priority=priority)

@@ -70,11 +70,6 @@ class PipelineManager:
         """Whether the checkpoint is in memory already."""
         return self._loaded is not None and self._checkpoint == checkpoint
 
-    @property
-    def holds_any(self) -> bool:
-        """Whether anything is in memory."""
-        return self._loaded is not None
-
     def release(self) -> None:
         """Free the memory of the loaded model."""
         with self._lock:

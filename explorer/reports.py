@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 
 from explorer.comparisons import Comparison, compare
 from explorer.errors import StorageError
-from explorer.storage import temporary_beside, write_whole
 from explorer.tabular import Kind, Table, cell, json_text
 from explorer.types import Image, LeaderboardRow, Recipe, ScoreRow
+from explorer.whole_files import temporary_beside, write_whole
 
 TableName = Literal["leaderboard", "scores", "wide", "pairs"]
 TABLES: tuple[TableName, ...] = get_args(TableName)

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from explorer import schema
-from explorer.database import reader
+from explorer.database import in_parts, reader
 from explorer.types import ScoreRow
 from metrics import CacheKey, Score
 
@@ -42,8 +42,7 @@ class ScoreStore:
         digests = list(by_digest)
         found: dict[CacheKey, Score] = {}
         with self._read.connect() as connection:
-            for start in range(0, len(digests), 500):
-                part = digests[start : start + 500]
+            for part in in_parts(digests):
                 query = sa.select(table.c.key, table.c.value, table.c.detail).where(
                     table.c.key.in_(part), table.c.value.is_not(None)
                 )
@@ -100,8 +99,7 @@ class ScoreStore:
         table = schema.scores
         rows: dict[tuple[Any, ...], ScoreRow] = {}
         with self._read.connect() as connection:
-            for start in range(0, len(image_ids), 500):
-                part = image_ids[start : start + 500]
+            for part in in_parts(image_ids):
                 query = sa.select(table).where(table.c.image_id.in_(part)).order_by(table.c.created)
                 for row in connection.execute(query):
                     # A later row replaces an earlier one: another weight revision, say.

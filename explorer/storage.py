@@ -21,7 +21,7 @@ from PIL import Image as Pillow
 from sqlalchemy.dialects.sqlite import insert
 
 from explorer import schema
-from explorer.database import open_database, reader
+from explorer.database import MAX_VALUES, in_parts, open_database, reader
 from explorer.errors import InvalidRequest, StorageError
 from explorer.estimates import Disk
 from explorer.job_store import JobStore
@@ -30,14 +30,11 @@ from explorer.recipes import png_info, read_recipe
 from explorer.requests import ImageQuery
 from explorer.score_store import ScoreStore
 from explorer.types import Image, ImagePage, Recipe, Run
-from explorer.whole_files import temporary_beside as temporary_beside
-from explorer.whole_files import write_whole as write_whole
+from explorer.whole_files import write_whole
 from explorer.work_store import WorkStore, process_lives
 
 THUMBNAIL_SIDE = 256
 PNG_END = b"IEND\xaeB`\x82"
-_PARAMETERS = 500
-"""SQLite bounds how many values one statement takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +131,7 @@ class Storage:
         """Which of these cells have a picture by the index, without a look at the files."""
         table, known = schema.images, set[str]()
         with self._read.connect() as connection:
-            for start in range(0, len(cells), _PARAMETERS):
-                part = cells[start : start + _PARAMETERS]
+            for part in in_parts(cells):
                 known.update(
                     connection.execute(sa.select(table.c.cell).where(table.c.cell.in_(part))).scalars()
                 )
@@ -161,7 +157,7 @@ class Storage:
             if found is not None:
                 part.append(found)
                 count += 1
-            if len(part) == _PARAMETERS:
+            if len(part) == MAX_VALUES:
                 self._index(part)
                 part.clear()
         if part:
@@ -332,8 +328,7 @@ class Storage:
     def _rows_by_cell(self, cells: Sequence[str]) -> Iterator[sa.Row[Any]]:
         query = sa.select(schema.images)
         with self._read.connect() as connection:
-            for start in range(0, len(cells), _PARAMETERS):
-                part = cells[start : start + _PARAMETERS]
+            for part in in_parts(cells):
                 yield from connection.execute(query.where(schema.images.c.cell.in_(part)))
 
     def _image(self, row: sa.Row[Any]) -> Image:

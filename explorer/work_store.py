@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from explorer import schema
-from explorer.database import reader
+from explorer.database import in_parts, reader
 from explorer.estimates import LOADING, Timings
 
 LOAD_MARK = "load:"
@@ -21,8 +21,6 @@ SCORE_MARK = "score:"
 """Begins the mark of a run that is being scored; its id follows."""
 DEADLY = 2
 """So many processes must have died in the middle of something before it is set aside."""
-_PARAMETERS = 500
-"""SQLite bounds how many values one statement takes."""
 
 
 class WorkStore:
@@ -85,8 +83,7 @@ class WorkStore:
         with self._engine.begin() as connection:
             for mark in (LOAD_MARK, SCORE_MARK):
                 connection.execute(sa.delete(table).where(table.c.key.startswith(mark), idle))
-            for start in range(0, len(cells), _PARAMETERS):
-                part = cells[start : start + _PARAMETERS]
+            for part in in_parts(cells):
                 connection.execute(sa.delete(table).where(table.c.key.in_(part), idle))
 
     def devices(self) -> list[str]:

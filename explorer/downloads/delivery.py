@@ -267,7 +267,7 @@ def write_preview(data: bytes, path: Path) -> None:
     """
     from PIL import Image
 
-    from explorer.storage import write_whole
+    from explorer.whole_files import write_whole
 
     if len(data) > MAX_PREVIEW_BYTES:
         raise ValueError("too large")

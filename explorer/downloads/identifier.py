@@ -17,8 +17,8 @@ from explorer.library import ModelLibrary
 from explorer.model_store import ModelStore
 from explorer.recognition.metadata import split_words
 from explorer.recognition.sidecars import read_json_file
-from explorer.storage import write_whole
 from explorer.types import ModelFile
+from explorer.whole_files import write_whole
 
 Kept = Literal["beside", "index"]
 

@@ -20,7 +20,7 @@ from explorer.errors import Cancelled, DownloadError
 from explorer.recognition.headers import read_header
 from explorer.recognition.loras import find_lora
 from explorer.recognition.sidecars import read_json_file
-from explorer.storage import write_whole
+from explorer.whole_files import write_whole
 
 MAX_NAME_BYTES = 180
 MAX_DEPTH = 4

@@ -23,7 +23,7 @@ from explorer.downloads.web import Retries, Web, network_trouble
 from explorer.errors import DiskFull, DownloadError, InvalidRequest
 from explorer.recognition.headers import file_label, read_header
 from explorer.recognition.sidecars import read_json_file
-from explorer.storage import write_whole
+from explorer.whole_files import write_whole
 
 if TYPE_CHECKING:
     import httpx

@@ -16,6 +16,7 @@ from explorer.ui.job_view import JobView, Updates, bind_steering, build_job_view
 from explorer.ui.widgets import (
     DEFAULT_METRICS,
     Results,
+    build_delivery,
     build_results,
     build_score_form,
     cards_by_id,
@@ -38,6 +39,8 @@ class _Tab(NamedTuple):
     empty: gr.HTML
     downloads: Downloads
     file: gr.DownloadButton
+    deliver: str
+    """Script that hands out what `file` holds."""
     job: gr.State
     newest: gr.State
     """Id of the newest run when the tab was last looked at."""
@@ -61,9 +64,7 @@ def build_analyze_tab(explorer: Explorer, selected: gr.Tab) -> None:
                     (_download("Scores, Parquet", "analyze-parquet"), "parquet", "scores"),
                     (_download("Bundle, ZIP", "analyze-bundle"), "bundle", "leaderboard"),
                 )
-            # A DownloadButton delivers on its second click only; a hidden one that is
-            # clicked once its file is ready needs one click.
-            file = gr.DownloadButton(visible="hidden", elem_id="analyze-file")
+            file, deliver = build_delivery("analyze-file")
         with gr.Column(scale=5, elem_classes="x-panel"):
             gr.HTML("<h2>Score this run</h2>")
             score = build_score_form(explorer, "analyze")
@@ -71,7 +72,9 @@ def build_analyze_tab(explorer: Explorer, selected: gr.Tab) -> None:
             cards = cards_by_id(explorer)
             chosen = [cards[name] for name in DEFAULT_METRICS if name in cards]
             about = gr.HTML(markup.metric_cards(chosen, "bundled"), elem_id="analyze-about")
-    tab = _Tab(explorer, run, score, start, about, view, results, empty, downloads, file, job, newest)
+    tab = _Tab(
+        explorer, run, score, start, about, view, results, empty, downloads, file, deliver, job, newest
+    )
     _bind_results(tab, selected)
     _bind_job(tab, selected)
 
@@ -111,10 +114,9 @@ def _bind_results(tab: _Tab, selected: gr.Tab) -> None:
     tab.run.input(choose, tab.run, shown, **private)
     for widget in (tab.score.metrics, tab.score.tier):
         widget.change(explain, [tab.score.metrics, tab.score.tier], tab.about, queue=False, **private)
-    click = "() => document.querySelector('#analyze-file a, a#analyze-file, button#analyze-file')?.click()"
     for button, format, table in tab.downloads:
         write: Callable[..., str] = partial(export, format=format, table=table)
-        button.click(write, tab.run, tab.file, **private).success(None, None, None, js=click, **private)
+        button.click(write, tab.run, tab.file, **private).success(None, None, None, js=tab.deliver, **private)
 
 
 def _bind_job(tab: _Tab, selected: gr.Tab) -> None:
@@ -150,12 +152,13 @@ def _bind_job(tab: _Tab, selected: gr.Tab) -> None:
 
 
 def _leaderboard(tab: _Tab, run: str | None) -> Updates:
-    rows = tab.explorer.leaderboard(run) if run else []
+    found = tab.explorer.results(run) if run else None
+    rows = found.leaderboard if found else ()
     if not run:
         text = "No run yet. Generate pictures first; then they can be scored here."
     else:
         text = "" if rows else "This run has no scores yet. Choose metrics and press Score."
     return {
         tab.empty: gr.HTML(markup.notice(text), visible=bool(text)),
-        **show_results(tab.explorer, tab.results, rows, run or ""),
+        **show_results(tab.explorer, tab.results, rows, found.comparisons() if found else []),
     }

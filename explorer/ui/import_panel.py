@@ -20,12 +20,12 @@ from explorer.imports.mapping import ALL
 from explorer.imports.pictures import SUFFIXES
 from explorer.imports.uploads import LISTS, Upload, receive, sweep
 from explorer.requests import ImportRequest
-from explorer.storage import write_whole
 from explorer.ui import markup
 from explorer.ui.forms import FormData, ui_errors
 from explorer.ui.import_markup import ended_view, preview_view, progress_view
 from explorer.ui.import_work import Looked, Taking
 from explorer.ui.widgets import suite_choices
+from explorer.whole_files import write_whole
 
 POLL_SECONDS = 0.25
 NO_SUITE = ("No suite", "")

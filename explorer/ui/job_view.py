@@ -138,7 +138,8 @@ def render(explorer: Explorer, view: JobView, before: Snapshot | None, now: Snap
     if view.open_gallery is not None and (before is None or bool(before.pictures) != bool(now.pictures)):
         updates[view.open_gallery] = gr.Button(visible=bool(now.pictures))
     if view.results is not None and (before is None or before.rows != now.rows):
-        updates.update(show_results(explorer, view.results, now.rows, now.run))
+        comparisons = explorer.comparisons(now.run) if now.rows else []
+        updates.update(show_results(explorer, view.results, now.rows, comparisons))
     return updates
 
 

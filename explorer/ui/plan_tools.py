@@ -12,14 +12,12 @@ from gradio.components import Component
 from explorer.api import Explorer
 from explorer.batches import read_batch as read_plan
 from explorer.batches import write_batch
-from explorer.storage import write_whole
 from explorer.ui.forms import FormData, GenerateForm, ScoreForm, fill_forms, read_batch, ui_errors, widgets
 from explorer.ui.plan_markup import preview_table
+from explorer.ui.widgets import build_delivery
+from explorer.whole_files import write_whole
 
 Updates = dict[Component, Any]
-# A DownloadButton delivers on its second click only; a hidden one that is clicked once its
-# file is ready needs one click.
-_DELIVER = "() => document.querySelector('#plan-file a, a#plan-file, button#plan-file')?.click()"
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,8 @@ class PlanTools:
     save: gr.Button
     load: gr.UploadButton
     file: gr.DownloadButton
+    deliver: str
+    """Script that hands out what `file` holds."""
     shown: gr.HTML
 
 
@@ -39,8 +39,8 @@ def build_plan_tools() -> PlanTools:
         look = gr.Button("What it takes", size="sm", elem_id="plan-look")
         save = gr.Button("Save plan", size="sm", elem_id="plan-save")
         load = gr.UploadButton("Load plan", size="sm", file_types=[".yaml", ".yml"], elem_id="plan-load")
-    file = gr.DownloadButton(visible="hidden", elem_id="plan-file")
-    return PlanTools(look, save, load, file, gr.HTML(visible=False, elem_id="plan-preview"))
+    file, deliver = build_delivery("plan-file")
+    return PlanTools(look, save, load, file, deliver, gr.HTML(visible=False, elem_id="plan-preview"))
 
 
 def bind_plan_tools(explorer: Explorer, tools: PlanTools, form: GenerateForm, score: ScoreForm) -> None:
@@ -71,7 +71,7 @@ def bind_plan_tools(explorer: Explorer, tools: PlanTools, form: GenerateForm, sc
     private: dict[str, Any] = {"api_visibility": "private"}
     tools.look.click(look, every, tools.shown, **private)
     saved = tools.save.click(save, every, tools.file, show_progress="hidden", **private)
-    saved.success(None, None, None, js=_DELIVER, **private)
+    saved.success(None, None, None, js=tools.deliver, **private)
     tools.load.upload(load, tools.load, [*every, tools.shown], show_progress="hidden", **private)
     # What was looked at is no longer what the person asks for. What the form changes by itself,
     # such as its choices, must not take away what was just shown.

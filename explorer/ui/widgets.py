@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from explorer.api import Explorer
+from explorer.comparisons import Comparison
 from explorer.errors import ExplorerError
 from explorer.requests import AnalyzeRequest
 from explorer.types import LeaderboardRow, Model, Run, Tier
@@ -58,6 +59,15 @@ def build_grid(columns: int, name: str, *, visible: bool = True) -> gr.Gallery:
     )
 
 
+def build_delivery(name: str) -> tuple[gr.DownloadButton, str]:
+    """A hidden button that delivers a file, and the script that clicks it once the file is ready.
+
+    A visible DownloadButton delivers on its second click only.
+    """
+    click = f"() => document.querySelector('#{name} a, a#{name}, button#{name}')?.click()"
+    return gr.DownloadButton(visible="hidden", elem_id=name), click
+
+
 def build_results(name: str) -> Results:
     """Lay out an empty, hidden leaderboard."""
     with gr.Column(visible=False, elem_id=f"{name}-results") as panel:
@@ -68,11 +78,13 @@ def build_results(name: str) -> Results:
 
 
 def show_results(
-    explorer: Explorer, results: Results, rows: Sequence[LeaderboardRow], run: str
+    explorer: Explorer,
+    results: Results,
+    rows: Sequence[LeaderboardRow],
+    comparisons: Sequence[Comparison],
 ) -> dict[Component, Any]:
     """Fill in a leaderboard; without rows it is hidden."""
     cards = cards_by_id(explorer)
-    comparisons = explorer.comparisons(run) if rows else []
     figure = leaderboard_figure(rows, {key: card.name for key, card in cards.items()})
     return {
         results.panel: gr.Column(visible=bool(rows)),

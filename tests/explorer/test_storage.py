@@ -10,8 +10,9 @@ from PIL import Image as Pillow
 
 from explorer.errors import DiskFull, InvalidRequest, StorageError
 from explorer.requests import ImageQuery
-from explorer.storage import RunRecord, Storage, slug, sweep_temporary, write_whole
+from explorer.storage import RunRecord, Storage, slug, sweep_temporary
 from explorer.types import Recipe
+from explorer.whole_files import write_whole
 from metrics import CacheKey, Score
 from tests.explorer.test_recipes import make_recipe
 

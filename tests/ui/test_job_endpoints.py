@@ -52,7 +52,7 @@ def test_paused_and_resumed_from_another_client_the_pictures_are_the_same(
     queue = served.explorer.queue
     wait_until(lambda: queue.get(job).done >= 3, "some are drawn")
     assert second.predict(job, api_name="/pause_job")["state"] == "paused"
-    wait_until(lambda: not served.explorer.pipelines.holds_any, "its memory is free")
+    wait_until(lambda: served.explorer.pipelines._loaded is None, "its memory is free")
     done = queue.get(job).done
     assert 3 <= done < 12
     listed = second.predict(api_name="/jobs")
