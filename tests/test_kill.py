@@ -1,9 +1,7 @@
 """`kill -9` at any moment loses at most the batch in flight, and makes nothing twice."""
 
-import hashlib
 import os
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from explorer.recipes import read_recipe
 from tests.fakes import PROJECT, write_suite
+from tests.killing import kill, whole
 
 KILLS = 10
 WORDS = ["red", "green", "blue", "yellow", "orange", "purple", "pink", "cyan"]
@@ -22,10 +21,6 @@ def start(environment: dict[str, str], out: Path) -> subprocess.Popen[bytes]:
     line = [sys.executable, str(PROJECT / "benchmark_app.py"), "run", "--models", "tiny-a", "tiny-b"]
     line += ["--suite", "tiny", "--seeds", "3", "--steps", "8", "--batch-size", "1", "--output", str(out)]
     return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def whole(images: Path) -> dict[Path, str]:
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in images.rglob("*.png")}
 
 
 def test_killed_ten_times_and_nothing_is_lost_or_made_twice(tmp_path: Path, tiny_models: Path) -> None:
@@ -39,16 +34,18 @@ def test_killed_ten_times_and_nothing_is_lost_or_made_twice(tmp_path: Path, tiny
     }
     moments = random.Random(7)
     seen: dict[Path, str] = {}
-    for kill in range(KILLS):
+    for number in range(KILLS):
         process = start(environment, out)
         # Some die while they start; the others some pictures later, anywhere in a picture.
-        wanted = len(seen) + moments.choice([1, 2, 4]) if kill % 4 else 0
+        wanted = len(seen) + moments.choice([1, 2, 4]) if number % 4 else 0
         end = time.monotonic() + 120
         while len(list(root.rglob("images/**/*.png"))) < wanted and process.poll() is None:
             assert time.monotonic() < end
             time.sleep(0.05)  # looking more often would take the processor from the drawing
         time.sleep(moments.uniform(0.0, 0.25) if wanted else moments.uniform(0.1, 4.0))
-        process.send_signal(signal.SIGKILL)
+        while process.poll() is None and not kill(process, root / "explorer.db"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
         process.communicate()
         found = whole(root / "images")
         # What was finished before is still there, byte for byte: it was not made again.

@@ -4,7 +4,6 @@ import hashlib
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from explorer import AnalyzeRequest, Explorer, FetchRequest, GenerateRequest, Sa
 from explorer.recipes import read_recipe
 from tests.fake_hub import Answer, FakeServer, model_bytes, serving
 from tests.fakes import PROJECT, write_suite
+from tests.killing import kill, rows, whole
 
 KILLS = 50
 COLORS = ["red", "green", "blue", "yellow", "orange", "purple", "pink", "cyan"]
@@ -56,31 +56,6 @@ def fill_queue(settings: Settings) -> list[str]:
         ids.append(explorer.queue.submit(FetchRequest(f"hf:owner/m{number}")).id)
     explorer.close()
     return ids
-
-
-def rows(database: Path, query: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
-
-
-def kill(process: "subprocess.Popen[bytes]", database: Path) -> bool:
-    """Kill it where it stands, unless it would be the second time at one picture or one loading:
-    that is set aside on purpose. Returns whether it was killed."""
-    process.send_signal(signal.SIGSTOP)
-    blamed = "SELECT key FROM in_flight WHERE owner IS NOT NULL AND deaths > 0"
-    if rows(database, blamed):
-        process.send_signal(signal.SIGCONT)
-        return False
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return True
-
-
-def whole(images: Path) -> dict[Path, str]:
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in images.rglob("*.png")}
 
 
 def test_a_queue_killed_fifty_times(tmp_path: Path, tiny_models: Path, server: FakeServer) -> None:
