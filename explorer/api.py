@@ -5,32 +5,26 @@ made in `benchmark_app.py` and passed down.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
 import metrics
 from explorer import analysis, imports, statistics
-from explorer.checkpoints import native_size, read_checkpoint
+from explorer.checkpoints import native_size
 from explorer.comparisons import Comparison
-from explorer.compute import ComputeThread, Tell
-from explorer.downloads import Fetcher, FetchOptions
+from explorer.engine import Engine
 from explorer.errors import InvalidRequest
 from explorer.estimates import Preview, Timings, preview
 from explorer.events import Event, Progress
 from explorer.exports import Export, ExportFormat, export_results
-from explorer.generation import Generation
 from explorer.hashing import HashThread
 from explorer.job_store import Request
 from explorer.jobs import Checked, Queue
 from explorer.library import ModelLibrary
-from explorer.loading import Sources
-from explorer.pipelines import PipelineManager
-from explorer.placement import Wishes
 from explorer.plans import Plan, Planner, count_cells
 from explorer.recipes import parameters_text
 from explorer.references import looks_like_path
@@ -38,12 +32,11 @@ from explorer.reports import Results, TableName
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, ImportRequest
 from explorer.samplers import sampler_names
 from explorer.settings import Settings
-from explorer.storage import RunRecord, Storage
+from explorer.storage import Storage
 from explorer.suites import SuiteLibrary
 from explorer.summaries import Summary, summarize
 from explorer.types import (
     Checkpoint,
-    Family,
     Image,
     ImagePage,
     Job,
@@ -68,17 +61,12 @@ class Explorer:
         """
         self.settings = settings
         self.storage = Storage(settings.images, settings.thumbnails, settings.database)
-        self.pipelines = PipelineManager(
-            Wishes(settings.device, settings.precision, settings.compile, settings.attention),
-            Sources(settings.assets / "configs", self._part_folders),
-        )
-        self._compute = ComputeThread()
-        self.fetcher = Fetcher(FetchOptions.from_settings(settings))
-        self._fetching = ComputeThread()  # needs no torch, and must not wait for those who do
         folders = (settings.root / "models", *settings.model_folders)
         self.library = ModelLibrary(folders, settings.assets, self.storage.models)
         self._hashing = HashThread(self.library.weight_files, self.storage.models)
         self._suites = SuiteLibrary(settings.prompts, settings.suites)
+        self.engine = Engine(settings, self.storage, self.library, self._suites)
+        self.pipelines, self.fetcher = self.engine.pipelines, self.engine.fetcher
         self._planner = Planner(self.library, self._suites, self.storage.file_hash)
         self.storage.work.count_deaths()
         self.queue = Queue(self.storage.jobs, self.storage.work, self._check, self._lanes(settings))
@@ -89,9 +77,7 @@ class Explorer:
         self.queue.stop()
         self.library.close()
         self._hashing.stop()
-        self._compute.close()
-        self._fetching.close()
-        self.pipelines.release()
+        self.engine.close()
         self.storage.close()
 
     # what there is
@@ -145,7 +131,7 @@ class Explorer:
             InvalidRequest: Before anything is drawn; says what to change.
             Cancelled: `cancel` was set; what was finished stays.
         """
-        yield from self._draw(self.plan(request), cancel)
+        yield from self.engine.draw(self.plan(request), cancel)
 
     def analyze(self, request: AnalyzeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
         """Score the pictures of a run or a folder; what is known is not computed again.
@@ -155,33 +141,13 @@ class Explorer:
             Cancelled: `cancel` was set; what was finished stays.
         """
         analysis.check(request)
-        abandoned = threading.Event()
-        images = self._chosen_images(request)
-        settings = self.settings
-        options = metrics.ScoreOptions(
-            tier=request.tier,
-            cache=self.storage.scores,
-            features=metrics.FolderFeatures(settings.features, settings.features_mb * 1_000_000),
-            download=request.download and not settings.offline,
-            endpoint=settings.hf_endpoint,
-            device=settings.device,
-            cancel=_either(cancel, abandoned),
-            assets=settings.assets,
-        )
-
-        def work(tell: Tell) -> None:
-            analysis.Analysis(images, request, self.storage, options, tell).run()
-
-        yield from self._compute.follow(work, abandoned)
+        yield from self.engine.analyze(request, self._chosen_images(request), cancel)
 
     def fetch(
         self, request: FetchRequest, cancel: threading.Event | None = None, token: SecretStr | None = None
     ) -> Iterator[Event]:
         """Bring a model into the workspace; raises as `Fetcher.fetch` does."""
-        abandoned = threading.Event()
-        stop = _either(cancel, abandoned)
-        fetch = partial(self.fetcher.fetch, request, stop, token=token)
-        yield from self._fetching.follow(fetch, abandoned)
+        yield from self.engine.fetch(request, cancel, token)
 
     def preview_import(self, request: ImportRequest) -> imports.ImportPreview:
         """How the pictures of a folder would map to models, prompts and seeds."""
@@ -191,13 +157,7 @@ class Explorer:
         self, request: ImportRequest, cancel: threading.Event | None = None
     ) -> Iterator[Event]:
         """Take in pictures made elsewhere, as a run; what is there already is not taken twice."""
-        prompts, abandoned = imports.prompt_list(request, self._suites), threading.Event()
-        stop = _either(cancel, abandoned)
-
-        def work(tell: Tell) -> None:
-            imports.PictureImport(request, prompts, self.storage, stop, tell).run()
-
-        yield from self._fetching.follow(work, abandoned)
+        yield from self.engine.import_pictures(request, cancel)
 
     def start(self) -> None:
         """Begin to work on the queue; jobs that a crash interrupted continue."""
@@ -317,7 +277,7 @@ class Explorer:
             yield Progress(0, job.total, "reading the models")
             plan = self._planner.plan_later(request)
             self.storage.jobs.update(job.id, run=plan.run)
-            yield from self._draw(plan, cancel)
+            yield from self.engine.draw(plan, cancel)
         elif isinstance(request, FetchRequest):
             yield from self.fetch(request, cancel, self.queue.take_token(job.id))
         else:
@@ -325,22 +285,6 @@ class Explorer:
             run = self._run_id(run)
             self.storage.jobs.update(job.id, run=run)
             yield from self.analyze(replace(request, run=run), cancel)
-
-    def _draw(self, plan: Plan, cancel: threading.Event | None) -> Iterator[Event]:
-        self._save_run(plan)
-        abandoned = threading.Event()
-        stop = _either(cancel, abandoned)
-
-        def work(tell: Tell) -> None:
-            Generation(plan, self.pipelines, self.storage, stop, tell).run()
-
-        yield from self._compute.follow(work, abandoned)
-
-    def _part_folders(self, family: Family) -> list[Path]:
-        """Folders that other checkpoints of the family may take missing parts from."""
-        chosen = (read_checkpoint(folder) for folder in self.settings.part_folders)
-        known = (*chosen, *self.library.checkpoints())
-        return [c.path for c in known if c.layout == "diffusers" and c.family == family]
 
     def _check(self, request: Request) -> Checked:
         """A request as a job is made of it, or why it cannot be done."""
@@ -379,21 +323,3 @@ class Explorer:
         if run not in known:
             raise InvalidRequest(f"There is no run {run!r}.")
         return run
-
-    def _save_run(self, plan: Plan) -> None:
-        self.storage.save_run(
-            RunRecord(
-                id=plan.run,
-                title=plan.title,
-                models=tuple(model.name for model in plan.models),
-                suite=plan.suite.id,
-                categories=plan.suite.categories,
-                request=plan.request.to_dict(),
-                cells=tuple(cell.key for cell in plan.cells),
-            )
-        )
-
-
-def _either(cancel: threading.Event | None, abandoned: threading.Event) -> Callable[[], bool]:
-    """Whether the person stopped the work, or nobody follows it any more."""
-    return lambda: abandoned.is_set() or (cancel is not None and cancel.is_set())

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from metrics.downloads import WeightsFile
+    from metrics.questions import Question, Scene
 
 Tier = Literal["bundled", "standard", "large"]
 Level = Literal["image", "prompt", "model"]
@@ -146,6 +147,8 @@ class Sample:
         model: Which model made it; groups the samples of prompt and model level.
         seed: The seed it was made with, when known.
         references: Pictures of what the prompt asks for, to compare with.
+        questions: What to ask about it, as its suite says; empty: made from the prompt.
+        scene: What a detector must find, as its suite says; None: made from the prompt.
     """
 
     key: str
@@ -155,6 +158,8 @@ class Sample:
     model: str = ""
     seed: int | None = None
     references: tuple[Path, ...] = ()
+    questions: "tuple[Question, ...]" = ()
+    scene: "Scene | None" = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {f"explorer.ui.{name}_tab" for name in ("generate", "analyze", "gallery")} | {"explorer.ui.endpoints"},
     {"explorer.cli", "explorer.cli_import", "explorer.cli_queue"},
     {"explorer.api"},
-    {"explorer.summaries"},
+    {"explorer.summaries", "explorer.engine"},
     {"explorer.jobs"},
     {"explorer.worker", "explorer.generation", "explorer.analysis"},
     {"explorer.exports", "explorer.bundle_import"},

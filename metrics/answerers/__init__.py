@@ -1,0 +1,1 @@
+"""Answerers of questions about pictures: local networks, and models behind an API."""
