@@ -17,6 +17,7 @@ from benchmarks.overhead import drawing_overhead
 from benchmarks.planning import hundred_thousand
 from benchmarks.rescan import rescan
 from benchmarks.scoring import lpips_pairs, ms_ssim_pairs, peak_memory, shared_network, whole_analysis
+from benchmarks.scoring_again import scored_again
 from benchmarks.second_run import second_run
 from benchmarks.startup import first_page
 
@@ -35,7 +36,10 @@ COMPARISONS: dict[str, Callable[[], Comparison]] = {
     "scoring-whole": whole_analysis,
 }
 
-ON_REQUEST: dict[str, Callable[[], Comparison]] = {"scoring-memory": peak_memory}
+ON_REQUEST: dict[str, Callable[[], Comparison]] = {
+    "scoring-memory": peak_memory,
+    "scoring-again": scored_again,
+}
 """What takes too long to be run each time."""
 
 
