@@ -12,13 +12,14 @@ from typing import Any, get_args
 import yaml
 
 from explorer.errors import SuiteError, UnknownName
+from explorer.suite_questions import LINE, read_questions, read_scene
 from explorer.types import Difficulty, Prompt, Suite
 
 FORMAT = 1
 MAX_PROMPT_CHARACTERS = 4_000
 """Longer than any text encoder reads; a longer text is a mistake."""
 MAX_FILE_BYTES = 10_000_000
-_LINE = "__line__"
+_FIELDS = ("id", "text", "category", "difficulty", "negative", "questions", "scene")
 
 
 class _LineLoader(yaml.SafeLoader):
@@ -27,7 +28,7 @@ class _LineLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """The mapping with its line number added."""
         mapping = super().construct_mapping(node, deep=deep)
-        mapping[_LINE] = node.start_mark.line + 1
+        mapping[LINE] = node.start_mark.line + 1
         return mapping
 
 
@@ -127,7 +128,7 @@ def _suite(name: str, data: Any) -> Suite:
     seen: set[str] = set()
     for prompt, entry in zip(prompts, data["prompts"], strict=True):
         if prompt.id in seen:
-            raise SuiteError(f"{name}, line {entry[_LINE]}: the id {prompt.id!r} is used twice.")
+            raise SuiteError(f"{name}, line {entry[LINE]}: the id {prompt.id!r} is used twice.")
         seen.add(prompt.id)
     version = data.get("version", 1)
     if not isinstance(version, int):
@@ -146,8 +147,8 @@ def _suite(name: str, data: Any) -> Suite:
 def _prompt(name: str, entry: Any) -> Prompt:
     if not isinstance(entry, dict):
         raise SuiteError(f"{name}: each prompt must be a mapping with 'id' and 'text', not {entry!r}.")
-    where = f"{name}, line {entry[_LINE]}"
-    unknown = set(entry) - {"id", "text", "category", "difficulty", "negative", _LINE}
+    where = f"{name}, line {entry[LINE]}"
+    unknown = set(entry) - {*_FIELDS, LINE}
     if unknown:
         raise SuiteError(f"{where}: unknown field {sorted(map(str, unknown))[0]!r}.")
     text = _text(where, entry, "text", "")
@@ -161,6 +162,8 @@ def _prompt(name: str, entry: Any) -> Prompt:
         category=_text(where, entry, "category", "custom"),
         difficulty=difficulty,
         negative=_text(where, entry, "negative", ""),
+        questions=read_questions(name, where, entry.get("questions")),
+        scene=read_scene(name, where, entry.get("scene")),
     )
 
 
