@@ -1,10 +1,10 @@
-"""What answers questions about pictures: a network with one more method."""
+"""What answers questions about pictures: a network with one more method, and where it comes from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from metrics.base import PixelNetwork
+from metrics.base import BackboneSource, PixelNetwork
 from metrics.questions import Question
 
 
@@ -35,3 +35,20 @@ class Answerer(PixelNetwork, Protocol):
 
     def answer(self, features: Sequence[Any], questions: Sequence[Sequence[Question]]) -> list[list[Answer]]:
         """For each picture's feature, one answer for each of its questions, in their order."""
+
+
+class AnswererSource(BackboneSource):
+    """Where an answerer comes from.
+
+    Wherever a metric's source is one of these, `ScoreOptions.answerer` takes its place.
+    """
+
+    @property
+    def gives_probabilities(self) -> bool:
+        """Whether its answers come with probabilities; known without loading."""
+        return True
+
+    @property
+    def drawn_world(self) -> bool:
+        """Whether it knows the bundled drawn world only, so that other prompts are refused."""
+        return False
