@@ -1,0 +1,1 @@
+"""Detectors: pictures to named boxes, their colours, and the rules that judge them."""
