@@ -135,6 +135,7 @@ class Aesthetic(Metric):
         ),
         status="established",
         version="1",
+        group="quality",
     )
 
     def source(self, tier: Tier, assets: Path) -> AestheticSource:

@@ -45,7 +45,7 @@ def waves(sources: Iterable[BackboneSource], most: int = WAVE_PARAMETERS) -> lis
 
 
 @contextmanager
-def interruptible(network: Network, stop: Callable[[], bool]) -> Iterator[None]:
+def interruptible(network: Network | None, stop: Callable[[], bool]) -> Iterator[None]:
     """Within it, a forward pass of the network ends between two layers when told to stop.
 
     Raises:

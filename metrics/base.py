@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from metrics.downloads import WeightsFile
     from metrics.questions import Question, Scene
 
-Tier = Literal["bundled", "standard", "large"]
+Tier = Literal["bundled", "light", "standard", "large"]
 Level = Literal["image", "prompt", "model"]
 Direction = Literal["higher", "lower", "neutral"]
 Status = Literal["established", "experimental"]
+Group = Literal["adherence", "variety", "quality", "reference"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class MetricCard:
         weaknesses: What it is known to get wrong.
         status: Whether the field trusts it.
         version: Changes when the same input gives another value.
+        group: What kind of question it answers; lists are sorted by it.
     """
 
     id: str
@@ -79,6 +81,7 @@ class MetricCard:
     weaknesses: tuple[str, ...]
     status: Status
     version: str
+    group: Group = "adherence"
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain JSON values (lists, not tuples)."""
@@ -281,6 +284,11 @@ class Metric(ABC):
     card: ClassVar[MetricCard]
     least: ClassVar[int] = 1
     """The fewest images a unit can be judged from."""
+    spares_references: ClassVar[bool] = False
+    """Whether a reference that cannot be read is left out (None in its place), for others will do;
+    else its units are unscored."""
+    reference: Path | None = None
+    """What whole folders are compared with, as `ScoreOptions.reference` says."""
 
     @abstractmethod
     def source(self, tier: Tier, assets: Path) -> BackboneSource:

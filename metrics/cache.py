@@ -22,7 +22,7 @@ class CacheKey:
             reference images; "" when it reads neither.
         metric: Metric id.
         metric_version: The card's version.
-        tier: Which weights.
+        tier: Which weights; where a person chose another answerer, its name.
         backbone: Network id; "" when the metric has none in this tier.
         revision: What identifies the weights; "" when they are missing.
         preprocessing: What identifies the way from pixels and text to the network.

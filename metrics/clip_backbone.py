@@ -69,7 +69,7 @@ VIT_L_14 = _hub(
     "timm/vit_large_patch14_clip_224.openai",
 )
 MODELS: Mapping[Tier, ClipModel] = MappingProxyType(
-    {"bundled": BUNDLED, "standard": VIT_B_32, "large": VIT_L_14}
+    {"bundled": BUNDLED, "light": VIT_B_32, "standard": VIT_B_32, "large": VIT_L_14}
 )
 CARDS: Mapping[Tier, BackboneCard] = MappingProxyType({tier: model.card for tier, model in MODELS.items()})
 

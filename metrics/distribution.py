@@ -61,6 +61,7 @@ class Vendi(_Vendi):
         weaknesses=_WEAKNESSES,
         status="established",
         version="1",
+        group="variety",
     )
 
     def select(self, units: Sequence[tuple[Sample, ...]]) -> list[tuple[Sample, ...]]:
@@ -88,6 +89,7 @@ class VendiPrompt(_Vendi):
         weaknesses=_WEAKNESSES,
         status="established",
         version="1",
+        group="variety",
     )
 
     def select(self, units: Sequence[tuple[Sample, ...]]) -> list[tuple[Sample, ...]]:

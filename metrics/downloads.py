@@ -5,7 +5,9 @@ own cache, others where `torch.hub` keeps its files: what other programs fetched
 """
 
 import hashlib
+import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ Report = Callable[[int, int], None]
 
 _EVERY_SECONDS = 0.5
 _TIMEOUT_SECONDS = 30
+_COMMIT = re.compile("[0-9a-f]{40}")
+_SNAPSHOT_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 
 
 class WeightsFile(Protocol):
@@ -66,18 +70,6 @@ class HubFile:
     def fetch(self, report: Report, endpoint: str | None) -> Path:
         """Fetch it into the Hub's cache."""
         from huggingface_hub import constants, hf_hub_download
-        from huggingface_hub.utils import tqdm
-
-        class Bar(tqdm):  # type: ignore[misc]
-            """The Hub's progress bar, reporting instead of drawing."""
-
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*args, **(kwargs | {"disable": True}))
-                self._done = int(kwargs.get("initial") or 0)
-
-            def update(self, n: float | None = 1) -> None:
-                self._done += int(n or 0)
-                report(self._done, int(self.total or 0))
 
         return Path(
             hf_hub_download(
@@ -86,7 +78,73 @@ class HubFile:
                 revision=self.revision,
                 cache_dir=constants.HF_HUB_CACHE,
                 endpoint=endpoint,
-                tqdm_class=Bar,
+                tqdm_class=_bar(report),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class HubSnapshot:
+    """A whole model of a Hugging Face repository: settings, tokenizer and safetensors.
+
+    Attributes:
+        repository: Owner and name.
+        revision: A commit or a branch.
+    """
+
+    repository: str
+    revision: str
+
+    @property
+    def name(self) -> str:
+        """The repository."""
+        return self.repository
+
+    @property
+    def command(self) -> str:
+        """The command that fetches it, for people."""
+        kinds = " ".join(f"--include '{pattern}'" for pattern in _SNAPSHOT_FILES)
+        return f"hf download {self.repository} --revision {self.revision} {kinds}"
+
+    @property
+    def commit(self) -> str | None:
+        """The commit; of a branch the one that is here, None where none is."""
+        if _COMMIT.fullmatch(self.revision):
+            return self.revision
+        place = self.path() or self._newest()
+        return place.name if place else None
+
+    def path(self) -> Path | None:
+        """Its folder in the Hub's cache; None: not there, or not all of it."""
+        from huggingface_hub import constants, try_to_load_from_cache
+
+        found = try_to_load_from_cache(
+            self.repository, "config.json", cache_dir=constants.HF_HUB_CACHE, revision=self.revision
+        )
+        folder = Path(found).parent if isinstance(found, str) else None
+        return folder if folder and _is_whole(folder) else None
+
+    def _newest(self) -> Path | None:
+        """The latest of the commits that are here: one fetched by its name belongs to no branch."""
+        from huggingface_hub import constants
+
+        repository = f"models--{self.repository.replace('/', '--')}"
+        folders = (Path(constants.HF_HUB_CACHE) / repository / "snapshots").glob("*/")
+        whole = [folder for folder in folders if (folder / "config.json").is_file() and _is_whole(folder)]
+        return max(whole, key=lambda folder: folder.stat().st_mtime, default=None)
+
+    def fetch(self, report: Report, endpoint: str | None) -> Path:
+        """Fetch it into the Hub's cache."""
+        from huggingface_hub import constants, snapshot_download
+
+        return Path(
+            snapshot_download(
+                self.repository,
+                revision=self.revision,
+                allow_patterns=list(_SNAPSHOT_FILES),
+                cache_dir=constants.HF_HUB_CACHE,
+                endpoint=endpoint,
+                tqdm_class=_bar(report),
             )
         )
 
@@ -149,6 +207,38 @@ class UrlFile:
         finally:
             part.unlink(missing_ok=True)
         return place
+
+
+def _bar(report: Report) -> Any:
+    """The Hub's progress bar, reporting instead of drawing."""
+    from huggingface_hub.utils import tqdm
+
+    most = [0, 0]
+
+    class Bar(tqdm):  # type: ignore[misc]
+        """Counts bytes. A repository has two such bars over the same bytes: the further one counts."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **(kwargs | {"disable": True}))
+            self._done = int(kwargs.get("initial") or 0)
+            self._counts = kwargs.get("unit") == "B"
+
+        def update(self, n: float | None = 1) -> None:
+            self._done += int(n or 0)
+            if self._counts:
+                most[:] = max(most[0], self._done), max(most[1], int(self.total or 0))
+                report(most[0], most[1])
+
+    return Bar
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file of weights is there."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return (folder / "model.safetensors").is_file()
+    named = json.loads(index.read_text("utf-8")).get("weight_map", {}).values()
+    return all((folder / name).is_file() for name in set(named))
 
 
 def fetching(

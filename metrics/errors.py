@@ -4,6 +4,8 @@ MetricsError
 ├── UnknownMetric      no metric has this name
 ├── DuplicateMetric    two metrics claim one name
 ├── MissingWeights     the weights of a network are not on this computer
+├── MissingKey         a service wants a key that is not there
+├── UnknownAnswerer    no answerer has this name
 ├── DeviceUnavailable  the chosen device does not exist here
 └── BadImage           a file that gives no pixels
 
@@ -42,6 +44,14 @@ class DuplicateMetric(MetricsError):
 
 class MissingWeights(MetricsError):
     """The weights of a network are not on this computer, or do not load."""
+
+
+class MissingKey(MetricsError):
+    """A service wants a key, and there is none, or none that may be sent."""
+
+
+class UnknownAnswerer(MetricsError):
+    """No answerer has this name."""
 
 
 class DeviceUnavailable(MetricsError):

@@ -198,7 +198,11 @@ class Evaluation:
             return outcomes
         metric, source = sound[0][0].metric, sound[0][0].source
         try:
-            scores = metric.judge([unit for _, unit, _ in sound], source and self._networks[source])
+            network = self._networks[source] if source is not None else None
+            with interruptible(network, self._setup.stop):
+                scores = metric.judge([unit for _, unit, _ in sound], network)
+        except Interrupted:
+            return outcomes  # these stay open, as those of a batch that was stopped
         except Exception as error:
             scores = [Score.unscored(failure(metric.card.name, error).reason)] * len(sound)
         for (task, unit, left_out), score in zip(sound, scores, strict=True):
@@ -217,9 +221,12 @@ class Evaluation:
                 left_out.append((sample.path.name, feature.reason))
             else:
                 return Unit((), ()), left_out, feature.reason
-        references = tuple(self._features[place] for place in _places(task, task.references))
+        references = [self._features[place] for place in _places(task, task.references)]
         lost = next((found.reason for found in references if isinstance(found, Failure)), None)
-        unit = Unit(tuple(s for s, _ in sound), tuple(f for _, f in sound), references)
+        if task.metric.spares_references:
+            references = [None if isinstance(found, Failure) else found for found in references]
+            lost = None
+        unit = Unit(tuple(s for s, _ in sound), tuple(f for _, f in sound), tuple(references))
         return unit, left_out, too_few(task.metric, len(sound), left_out) or lost
 
     def _with_notes(

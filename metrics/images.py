@@ -25,6 +25,8 @@ T = TypeVar("T")
 BlankKind = Literal["black", "uniform"]
 
 MAX_MEGAPIXELS = 64.0
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+"""Endings of the files that count as pictures when a folder is read."""
 # EPS and other formats that start outside programs stay out.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 # What Pillow's decoders raise on damaged files.

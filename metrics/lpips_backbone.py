@@ -19,6 +19,7 @@ from metrics.base import BackboneCard, BackboneSource, FeatureForm
 from metrics.downloads import UrlFile, WeightsFile
 from metrics.errors import MissingWeights
 from metrics.images import SQUARE_VIEW
+from metrics.pairs import squared_distances
 from metrics.structural_backbone import as_tensor
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ PREPROCESSING = f"{SQUARE_VIEW}:lpips-fp16-1"
 _SCALE = 64.0
 # The maps of one image take 5 MB while they are made.
 _IMAGES_AT_ONCE = 8
-# So many entries of all vectors are in float64 at once.
-_STRIP = 16_384
 
 
 @dataclass(frozen=True)
@@ -169,19 +168,7 @@ def distances(vectors: Sequence["torch.Tensor"]) -> "torch.Tensor":
     Returns:
         Shape (n, n), float64; exactly 0 for equal images.
     """
-    import torch
-
-    count = len(vectors)
-    gram = torch.zeros(count, count, dtype=torch.float64)
-    with torch.inference_mode():
-        for start in range(0, len(vectors[0]), _STRIP):
-            strip = torch.stack([vector[start : start + _STRIP] for vector in vectors]).double()
-            gram += strip @ strip.T
-        squares = gram.diagonal()
-        sums = squares[:, None] + squares[None, :]
-        found = sums - 2 * gram
-        # In float64 the difference of equal vectors is rounding, sixteen digits down.
-        return torch.where(found > 1e-12 * sums, found, 0.0) / _SCALE**2
+    return squared_distances(vectors) / _SCALE**2
 
 
 def _bundled(path: Path) -> Any:

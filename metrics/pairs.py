@@ -2,16 +2,46 @@
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 from metrics.base import Sample, Score
 
+if TYPE_CHECKING:
+    import torch
+
 # Of larger groups only the extremes are kept with the score.
 _LISTED_PAIRS = 120
+# So many entries of all vectors are in float64 at once.
+_STRIP = 16_384
 
 
 def all_pairs(count: int) -> list[tuple[int, int]]:
     """Every unordered pair of places below `count`, in order."""
     return list(combinations(range(count), 2))
+
+
+def squared_distances(vectors: Sequence["torch.Tensor"]) -> "torch.Tensor":
+    """Squared distances of all pairs of long vectors, by one Gram matrix.
+
+    Args:
+        vectors: At least one, of equal lengths.
+
+    Returns:
+        Shape (vectors, vectors), float64; exactly 0 for equal ones.
+    """
+    import torch
+
+    count = len(vectors)
+    gram = torch.zeros(count, count, dtype=torch.float64)
+    with torch.inference_mode():
+        for start in range(0, len(vectors[0]), _STRIP):
+            strip = torch.stack([vector[start : start + _STRIP] for vector in vectors]).double()
+            gram += strip @ strip.T
+        squares = gram.diagonal()
+        sums = squares[:, None] + squares[None, :]
+        found = sums - 2 * gram
+        # In float64 the difference of equal vectors is rounding, sixteen digits down.
+        return torch.where(found > 1e-12 * sums, found, 0.0)
 
 
 def mean_over_pairs(

@@ -13,7 +13,12 @@ from metrics.pairs import all_pairs, mean_over_pairs
 from metrics.structural import no_reference
 from metrics.vocabulary import refuse_foreign
 
-_TIERS: Mapping[Tier, BackboneCard] = {"bundled": BUNDLED_CARD, "standard": ALEX_CARD, "large": ALEX_CARD}
+_TIERS: Mapping[Tier, BackboneCard] = {
+    "bundled": BUNDLED_CARD,
+    "light": ALEX_CARD,
+    "standard": ALEX_CARD,
+    "large": ALEX_CARD,
+}
 _CITATION = "Zhang et al. 2018, LPIPS, arXiv:1801.03924; v0.1, AlexNet"
 _BUNDLED_SCALE = "The bundled network has a scale of its own and knows the drawn world only."
 
@@ -63,6 +68,7 @@ class LpipsDiversity(_Perceptual):
         ),
         status="established",
         version="1",
+        group="variety",
     )
 
     def judge(self, units: Sequence[Unit], network: LpipsNetwork) -> list[Score]:
@@ -96,6 +102,7 @@ class CrossPromptDiversity(_Perceptual):
         ),
         status="experimental",
         version="1",
+        group="variety",
     )
 
     def select(self, units: Sequence[tuple[Sample, ...]]) -> list[tuple[Sample, ...]]:
@@ -149,6 +156,7 @@ class ReferenceSimilarity(_Perceptual):
         ),
         status="established",
         version="1",
+        group="reference",
     )
 
     def references(self, samples: Sequence[Sample]) -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from metrics.answerers.base import AnswererSource
 from metrics.base import BackboneSource, Level, Metric, Sample, Tier
 from metrics.cache import CacheKey
 from metrics.errors import BadImage, MetricsError
@@ -80,7 +81,13 @@ def too_few(metric: Metric, count: int, left_out: Sequence[LeftOut] = ()) -> str
     return f"{metric.card.name} needs {metric.least} {_OF[metric.card.level]}, this one has {count}{because}"
 
 
-def plan(samples: Sequence[Sample], metrics: Iterable[Metric], tier: Tier, assets: Path) -> list[Task]:
+def plan(
+    samples: Sequence[Sample],
+    metrics: Iterable[Metric],
+    tier: Tier,
+    assets: Path,
+    answerer: AnswererSource | None = None,
+) -> list[Task]:
     """Every value to find, metric by metric.
 
     Args:
@@ -88,6 +95,7 @@ def plan(samples: Sequence[Sample], metrics: Iterable[Metric], tier: Tier, asset
         metrics: What to measure.
         tier: Which weights.
         assets: Folder of the bundled networks.
+        answerer: What answers questions instead of the tier's network; None: that.
     """
     # Equal sources become one object: what it found out (a file's hash) is found out once.
     shared: dict[BackboneSource, BackboneSource] = {}
@@ -95,15 +103,34 @@ def plan(samples: Sequence[Sample], metrics: Iterable[Metric], tier: Tier, asset
     tasks: list[Task] = []
     for metric in metrics:
         groups = group(samples, metric.card.level)
-        source: BackboneSource | None = None
-        if tier in metric.card.backbones:
-            source = metric.source(tier, assets)
+        source, weights = chosen_source(metric, tier, assets, answerer)
+        if source is not None:
             source = shared.setdefault(source, source)
         readable = [tuple(sample for sample in members if sample.image_hash) for members in groups]
         for members, chosen in zip(groups, metric.select(readable), strict=True):
             references = tuple(_reference(path, drafts) for path in metric.references(members))
-            tasks.append(_task(Draft(metric, members, chosen, references), tier, source))
+            tasks.append(_task(Draft(metric, members, chosen, references), weights, source))
     return tasks
+
+
+def chosen_source(
+    metric: Metric, tier: Tier, assets: Path, answerer: AnswererSource | None
+) -> tuple[BackboneSource | None, str]:
+    """Where a metric's network comes from (None: it has none in this tier), and what it counts as.
+
+    It counts as the tier. An answerer that a person chose counts as itself, for its scores are
+    another metric than the tier's: they never share a column.
+
+    Args:
+        metric: What is measured.
+        tier: Which weights.
+        assets: Folder of the bundled networks.
+        answerer: What answers questions instead of the tier's network; None: that.
+    """
+    source = metric.source(tier, assets) if tier in metric.card.backbones else None
+    if answerer is None or not isinstance(source, AnswererSource) or source == answerer:
+        return source, tier
+    return answerer, answerer.card.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +149,7 @@ def _reference(path: Path, known: dict[Path, Sample]) -> Sample:
     return known[path]
 
 
-def _task(draft: Draft, tier: Tier, source: BackboneSource | None) -> Task:
+def _task(draft: Draft, tier: str, source: BackboneSource | None) -> Task:
     metric = draft.metric
     left_out = tuple(
         (sample.path.name, _unreadable(sample)) for sample in draft.group if not sample.image_hash
@@ -153,7 +180,7 @@ def _unreadable(sample: Sample) -> str:
     return f"{sample.path.name} changed while it was read; score it again."
 
 
-def _key(draft: Draft, tier: Tier, source: BackboneSource | None) -> CacheKey:
+def _key(draft: Draft, tier: str, source: BackboneSource | None) -> CacheKey:
     metric = draft.metric
     read = "\n".join([metric.text(draft.group), *(sample.image_hash or "" for sample in draft.references)])
     return CacheKey(

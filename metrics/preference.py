@@ -37,6 +37,7 @@ class PickScore(PromptMatch):
         ),
         status="established",
         version="1",
+        group="quality",
     )
 
     def source(self, tier: Tier, assets: Path) -> PickScoreSource:
@@ -74,6 +75,7 @@ class Hps(PromptMatch):
         ),
         status="established",
         version="1",
+        group="quality",
     )
 
     def source(self, tier: Tier, assets: Path) -> HpsSource:

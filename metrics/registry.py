@@ -5,12 +5,18 @@ from typing import Self
 
 from metrics.aesthetic import METRICS as AESTHETIC
 from metrics.base import Metric, MetricCard
+from metrics.batch_quality import METRICS as BATCH_QUALITY
 from metrics.clip import METRICS as CLIP
+from metrics.deep_diversity import METRICS as DEEP_DIVERSITY
+from metrics.dinov3 import METRICS as DINOV3
 from metrics.distribution import METRICS as DISTRIBUTION
 from metrics.errors import DuplicateMetric, UnknownMetric
+from metrics.geneval import METRICS as GENEVAL
+from metrics.object_integrity import METRICS as OBJECT_INTEGRITY
 from metrics.perceptual import METRICS as PERCEPTUAL
 from metrics.preference import METRICS as PREFERENCE
 from metrics.structural import METRICS as STRUCTURAL
+from metrics.vqa import METRICS as VQA
 
 
 class Registry:
@@ -29,7 +35,21 @@ class Registry:
     @classmethod
     def standard(cls) -> Self:
         """Every metric of this library; a new family is one more line here."""
-        return cls([*CLIP, *PREFERENCE, *AESTHETIC, *PERCEPTUAL, *STRUCTURAL, *DISTRIBUTION])
+        families = (
+            CLIP,
+            VQA,
+            GENEVAL,
+            PREFERENCE,
+            AESTHETIC,
+            PERCEPTUAL,
+            STRUCTURAL,
+            DISTRIBUTION,
+            DINOV3,
+            DEEP_DIVERSITY,
+            OBJECT_INTEGRITY,
+            BATCH_QUALITY,
+        )
+        return cls(metric for family in families for metric in family)
 
     def register(self, metric: type[Metric]) -> None:
         """Add a metric.

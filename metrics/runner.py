@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
+from metrics.answerers.base import AnswererSource
 from metrics.backbones import Backbones, chain, waves
 from metrics.base import BackboneSource, Metric, Network, Sample, Score, Tier
 from metrics.cache import CacheKey, FeatureCache, ScoreCache
 from metrics.errors import Interrupted, MetricsError
 from metrics.evaluation import Evaluation, Setup, work
 from metrics.events import BackboneLoading, MetricEvent, Progress, Scored, Stopped
+from metrics.images import PICTURE_SUFFIXES
 from metrics.plan import Task, group, identify, in_order, plan
 from metrics.registry import Registry
 from metrics.supply import supply
-
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def default_assets() -> Path:
@@ -49,6 +49,9 @@ class ScoreOptions:
         workers: Threads that decode images.
         assets: Folder of the bundled networks.
         registry: The metrics to choose from; None: those of this library.
+        answerer: What answers questions about pictures; None: the tier's network.
+        reference: What whole folders of pictures are compared with: a folder of good ones, or a
+            stored reference set; None: the references of the samples.
     """
 
     tier: Tier = "bundled"
@@ -62,6 +65,8 @@ class ScoreOptions:
     workers: int = 2
     assets: Path = field(default_factory=default_assets)
     registry: Registry | None = None
+    answerer: AnswererSource | None = None
+    reference: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work.
@@ -95,6 +100,8 @@ def score(
     options = options or ScoreOptions()
     registry = options.registry or Registry.standard()
     chosen = [registry.create(name) for name in dict.fromkeys(metrics)]
+    for metric in chosen:
+        metric.reference = options.reference
     return _Analysis(list(samples), chosen, options).events()
 
 
@@ -126,7 +133,8 @@ class _Analysis:
                 return
             samples.append(identify(sample))
             self._order.setdefault(samples[-1].image_hash or "", len(self._order))
-        tasks = plan(samples, self._metrics, self._options.tier, self._options.assets)
+        options = self._options
+        tasks = plan(samples, self._metrics, options.tier, options.assets, options.answerer)
         open_tasks = yield from self._settle(tasks)
         if open_tasks and not self._stop():
             yield from self._compute(open_tasks)

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from metrics.base import BackboneCard, Metric, MetricCard, Sample, Score, Tier, Unit
 from metrics.images import SQUARE
 from metrics.pairs import all_pairs, mean_over_pairs
 from metrics.structural_backbone import PIXELS, Pixels, PixelSource, ms_ssim, ssim
 
-_TIERS: Mapping[Tier, BackboneCard] = {"bundled": PIXELS, "standard": PIXELS, "large": PIXELS}
+_TIERS: Mapping[Tier, BackboneCard] = dict.fromkeys(get_args(Tier), PIXELS)
 
 
 class MsSsimDiversity(Metric):
@@ -37,6 +37,7 @@ class MsSsimDiversity(Metric):
         ),
         status="established",
         version="1",
+        group="variety",
     )
 
     def source(self, tier: Tier, assets: Path) -> PixelSource:
@@ -76,6 +77,7 @@ class ReferenceSsim(Metric):
         ),
         status="established",
         version="1",
+        group="reference",
     )
 
     def source(self, tier: Tier, assets: Path) -> PixelSource:

@@ -4,16 +4,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from metrics.answerers.base import AnswererSource
 from metrics.backbones import chain, describe
 from metrics.base import BackboneCard, BackboneSource, Tier
 from metrics.downloads import WeightsFile, fetching
 from metrics.errors import Interrupted, MissingWeights
 from metrics.events import Downloading
+from metrics.plan import chosen_source
 from metrics.registry import Registry
 
 
 def needed_downloads(
-    metrics: Sequence[str], tier: Tier, assets: Path, registry: Registry | None = None
+    metrics: Sequence[str],
+    tier: Tier,
+    assets: Path,
+    registry: Registry | None = None,
+    answerer: AnswererSource | None = None,
 ) -> list[BackboneCard]:
     """The networks that would be fetched to score with these metrics, each once.
 
@@ -22,14 +28,15 @@ def needed_downloads(
         tier: Which weights.
         assets: Folder of the bundled networks.
         registry: The metrics to choose from; None: those of this library.
+        answerer: What answers questions instead of the tier's network; None: that.
 
     Raises:
         UnknownMetric: No metric has one of these names.
     """
     registry = registry or Registry.standard()
     chosen = [registry.create(name) for name in dict.fromkeys(metrics)]
-    sources = [metric.source(tier, assets) for metric in chosen if tier in metric.card.backbones]
-    links = dict.fromkeys(link for source in sources for link in chain(source))
+    sources = [chosen_source(metric, tier, assets, answerer)[0] for metric in chosen]
+    links = dict.fromkeys(link for source in sources if source for link in chain(source))
     return [link.card for link in links if _absent(link)]
 
 

@@ -14,7 +14,7 @@ def test_unknown_metric_names_the_near_one(ask: object) -> None:
 
 
 def test_unknown_metric_without_a_near_one_lists_all() -> None:
-    with pytest.raises(UnknownMetric, match="choose one of: clip_score, pickscore"):
+    with pytest.raises(UnknownMetric, match="choose one of: clip_score, tifa"):
         get_card("zzz")
 
 

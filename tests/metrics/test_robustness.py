@@ -77,18 +77,33 @@ def test_a_value_or_a_reason(kind: str, tmp_path: Path, options: ScoreOptions) -
         Sample("c", draw(tmp_path / "c.png", "blue", 1), prompt_of("blue"), model="m", seed=1),
         Sample("d", draw(tmp_path / "d.png", "blue", 0), prompt_of("blue"), model="m", seed=0),
     ]
-    samples = [replace(s, references=(tmp_path / "a.png",)) for s in samples]
+    others = [
+        Sample(
+            f"{color}{seed}",
+            draw(tmp_path / f"{color}{seed}.png", color, seed),
+            prompt_of(color),
+            None,
+            "n",
+            seed,
+        )
+        for color in ("red", "blue")
+        for seed in ((3, 4, 5) if color == "red" else (3, 4))
+    ]
+    samples = [replace(s, references=(tmp_path / "a.png",)) for s in (*samples, *others)]
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         events = scored(samples, BUNDLED, options)
     assert len(events) == sum(
-        {"image": 5, "prompt": 2, "model": 1}[card.level] for card in list_metrics() if card.id in BUNDLED
+        {"image": 10, "prompt": 4, "model": 2}[card.level] for card in list_metrics() if card.id in BUNDLED
     )
     for event in events:
         keys = [sample.key for sample in event.group]
         if kind in UNREADABLE and keys == ["odd"]:
             assert event.score.value is None
             assert "odd.png" in (event.score.reason or "")
+            continue
+        if event.metric == "batch_quality":
+            assert "needs 50" in (event.score.reason or "")
             continue
         assert event.score.value is not None, (event.metric, event.score.reason)
         assert math.isfinite(event.score.value)
