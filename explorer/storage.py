@@ -7,7 +7,6 @@ under a temporary name, synced and renamed, so it is whole or not there.
 import hashlib
 import io
 import os
-import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,14 +21,17 @@ from sqlalchemy.dialects.sqlite import insert
 
 from explorer import schema
 from explorer.database import MAX_VALUES, in_parts, open_database, reader
-from explorer.errors import InvalidRequest, StorageError
+from explorer.errors import StorageError
 from explorer.estimates import Disk
+from explorer.image_store import ImageStore, image_path, index_values
 from explorer.job_store import JobStore
 from explorer.model_store import ModelStore
 from explorer.recipes import png_info, read_recipe
 from explorer.requests import ImageQuery
 from explorer.score_store import ScoreStore
+from explorer.trash import Trash
 from explorer.types import Image, ImagePage, Recipe, Run
+from explorer.vote_store import VoteStore
 from explorer.whole_files import write_whole
 from explorer.work_store import WorkStore, process_lives
 
@@ -64,9 +66,11 @@ class Storage:
         self.engine, self.damaged = open_database(database)
         self._read = reader(self.engine)
         self.scores = ScoreStore(self.engine)
+        self.pictures = ImageStore(self.engine, images, self.scores)
         self.jobs = JobStore(self.engine)
         self.models = ModelStore(self.engine)
         self.work = WorkStore(self.engine)
+        self.votes = VoteStore(self.engine)
         try:
             images.mkdir(parents=True, exist_ok=True)
             thumbnails.mkdir(parents=True, exist_ok=True)
@@ -76,9 +80,12 @@ class Storage:
         sweep_temporary(thumbnails)
         if self.damaged is not None:
             self.rescan()
+        self.trash = Trash(self.engine, images, thumbnails.with_name("trash"))
 
     def close(self) -> None:
         """Release the database file."""
+        self.votes.close()
+        self.pictures.close()
         self.engine.dispose()
 
     # pictures
@@ -115,7 +122,7 @@ class Storage:
         """
         found: dict[str, Image] = {}
         for row in self._rows_by_cell([recipe.cell for recipe in recipes]):
-            image = self._image(row)
+            image = self.pictures.of_row(row)
             if _file_size(image.path) == row.size_bytes:
                 found[row.cell] = image
         for recipe in recipes:
@@ -165,53 +172,12 @@ class Storage:
         return count
 
     def image(self, image_id: str) -> Image:
-        """The picture with this id.
-
-        Raises:
-            InvalidRequest: There is none.
-        """
-        query = sa.select(schema.images).where(schema.images.c.id == image_id)
-        with self._read.connect() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise InvalidRequest(f"There is no picture {image_id[:12]!r}.")
-        return self._image(row)
+        """The picture with this id; unknown ids raise."""
+        return self.pictures.image(image_id)
 
     def page(self, query: ImageQuery, *, higher_is_better: bool = True) -> ImagePage:
-        """One page of pictures. Heavy columns are read for that page only.
-
-        Args:
-            query: Which pictures.
-            higher_is_better: Which end of the scores comes first when sorting by score.
-        """
-        table = schema.images
-        where = [
-            column == value
-            for column, value in (
-                (table.c.model, query.model),
-                (table.c.prompt_id, query.prompt_id),
-                (table.c.category, query.category),
-            )
-            if value
-        ]
-        source: sa.FromClause = table
-        if query.run:
-            cells = schema.run_cells
-            source = table.join(cells, cells.c.cell == table.c.cell)
-            where.append(cells.c.run == query.run)
-        order: list[Any] = [table.c.prompt_id, table.c.seed, table.c.model]
-        if query.sort == "newest":
-            order = [table.c.created.desc(), table.c.id]
-        elif query.sort == "score":
-            value = self.scores.newest_value(table.c.id, query.metric)
-            best = value.desc() if higher_is_better else value.asc()
-            order = [best.nulls_last(), *order]
-        rows = sa.select(table).select_from(source).where(*where).order_by(*order)
-        count = sa.select(sa.func.count()).select_from(source).where(*where)
-        with self._read.connect() as connection:
-            total = connection.execute(count).scalar_one()
-            found = connection.execute(rows.offset(query.offset).limit(query.limit)).all()
-        return ImagePage(tuple(self._image(row) for row in found), total)
+        """One page of pictures; see `ImageStore.page`."""
+        return self.pictures.page(query, higher_is_better=higher_is_better)
 
     def thumbnail(self, image: Image) -> Path:
         """A small WebP copy of the picture, made on first use."""
@@ -220,7 +186,7 @@ class Storage:
             buffer = io.BytesIO()
             with Pillow.open(image.path) as picture:
                 picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-                picture.convert("RGB").save(buffer, format="WEBP", quality=88)
+                picture.convert("RGB").save(buffer, format="WEBP", quality=88, method=2)
             write_whole(path, buffer.getvalue())
         return path
 
@@ -242,22 +208,17 @@ class Storage:
 
     def runs(self) -> list[Run]:
         """All runs, newest first, with how far each is."""
-        cells, table = schema.run_cells, schema.images
-        query = (
-            sa.select(
-                schema.runs,
-                sa.func.count(cells.c.cell).label("cells"),
-                sa.func.count(table.c.id).label("images"),
-            )
-            .join(cells, cells.c.run == schema.runs.c.id)
-            .outerjoin(table, table.c.cell == cells.c.cell)
-            .group_by(schema.runs.c.id)
-            .order_by(schema.runs.c.created.desc())
-        )
+        query = sa.select(schema.runs).order_by(schema.runs.c.created.desc())
+        planned = self.pictures.planned()
+        drawn = self.pictures.drawn()
         with self._read.connect() as connection:
             rows = connection.execute(query).all()
         return [
-            Run(r.id, r.created, r.title, tuple(r.models), r.suite, tuple(r.categories), r.cells, r.images)
+            Run(
+                *(r.id, r.created, r.title, tuple(r.models), r.suite, tuple(r.categories)),
+                cells=planned.get(r.id, 0),
+                images=drawn.get(r.id, 0),
+            )
             for r in rows
         ]
 
@@ -277,7 +238,7 @@ class Storage:
             .order_by(cells.c.position)
         )
         with self._read.connect() as connection:
-            return [self._image(row) for row in connection.execute(query)]
+            return [self.pictures.of_row(row) for row in connection.execute(query)]
 
     def file_hash(self, path: Path) -> str:
         """SHA-256 of a model file, remembered as long as the file stays as it is."""
@@ -307,19 +268,7 @@ class Storage:
         return Image(hashlib.sha256(data).hexdigest(), path, recipe, created), len(data)
 
     def _index(self, images: Iterable[tuple[Image, int]]) -> None:
-        values = [
-            {
-                "id": image.id,
-                "cell": image.recipe.cell,
-                "path": image.path.relative_to(self.images_folder).as_posix(),
-                "size_bytes": size,
-                "recipe": image.recipe.to_dict(),
-                "created": image.created,
-                **{name: getattr(image.recipe, name) for name in _COPIED},
-                "seed": _signed(image.recipe.seed),
-            }
-            for image, size in images
-        ]
+        values = index_values(images, self.images_folder)
         # The newest file of a cell wins, whether the cell or the bytes were known before.
         statement = insert(schema.images).prefix_with("OR REPLACE")
         with self.engine.begin() as connection:
@@ -331,23 +280,6 @@ class Storage:
             for part in in_parts(cells):
                 yield from connection.execute(query.where(schema.images.c.cell.in_(part)))
 
-    def _image(self, row: sa.Row[Any]) -> Image:
-        return Image(row.id, self.images_folder / row.path, Recipe.from_dict(row.recipe), row.created)
-
-
-_COPIED = ("model", "model_hash", "prompt", "prompt_id", "suite", "category")
-
-
-def _signed(seed: int) -> int:
-    """A seed as SQLite can hold it; other tools draw seeds up to 2**64. Only for sorting."""
-    return seed if seed < 2**63 else seed - 2**64
-
-
-def image_path(recipe: Recipe) -> Path:
-    """Where a picture lives below the images folder: readable, and unique by its cell."""
-    name = f"{recipe.seed}-{recipe.cell[:16]}.png"
-    return Path(slug(recipe.model), slug(recipe.prompt_id), name)
-
 
 def _file_size(path: Path) -> int | None:
     """Bytes of a file; None when there is none. Asked for every picture of a run."""
@@ -356,11 +288,6 @@ def _file_size(path: Path) -> int | None:
     except OSError:
         return None
     return state.st_size if stat.S_ISREG(state.st_mode) else None
-
-
-def slug(text: str) -> str:
-    """A name that is safe as one part of a path on every system."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.")[:80] or "unnamed"
 
 
 def sweep_temporary(folder: Path) -> None:
