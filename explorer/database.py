@@ -5,9 +5,11 @@ A file that SQLite cannot read is kept aside under another name, and a new one i
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from filelock import FileLock
@@ -15,7 +17,7 @@ from filelock import FileLock
 from explorer import schema
 from explorer.errors import StorageError
 
-HEAD = "0003"
+HEAD = "0005"
 """Revision of the newest migration; a test compares it with the migrations folder."""
 MAX_VALUES = 500
 """SQLite bounds how many values one statement takes."""
@@ -49,7 +51,16 @@ def open_database(path: Path) -> tuple[sa.Engine, Path | None]:
     return engine, aside
 
 
-def _engine(path: Path) -> sa.Engine:
+def durable(engine: sa.Engine) -> sa.Engine:
+    """The same database, where a commit returns only once it is on the disk.
+
+    Elsewhere a loss of power may cost the last commits: pictures can be indexed again and
+    scores computed again. A vote cannot be asked for again.
+    """
+    return _engine(Path(str(engine.url.database)), synchronous="FULL")
+
+
+def _engine(path: Path, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sa.Engine:
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
 
     @sa.event.listens_for(engine, "connect")
@@ -59,7 +70,7 @@ def _engine(path: Path) -> sa.Engine:
         connection.isolation_level = None
         # WAL lets the page read while the worker writes, and survives a kill.
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
 
     @sa.event.listens_for(engine, "begin")
@@ -75,6 +86,25 @@ def _engine(path: Path) -> sa.Engine:
 def reader(engine: sa.Engine) -> sa.Engine:
     """The same database for reading only: never waits for a writer."""
     return engine.execution_options(reads=True)
+
+
+class Changes:
+    """Tells whether anything was written since, by this or any other program."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        """Watch an open database."""
+        # A connection of its own that never writes: SQLite leaves out what it wrote itself.
+        self._connection = sqlite3.connect(str(engine.url.database), check_same_thread=False, timeout=30)
+        self._turn = threading.Lock()
+
+    def version(self) -> int:
+        """Another number after every commit. Reads no row."""
+        with self._turn:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """Release the database file."""
+        self._connection.close()
 
 
 def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
