@@ -24,8 +24,17 @@ help: ## this list
 run: .venv/runtime ## install what is needed and serve the page on http://127.0.0.1:7860
 	$(BIN)/python benchmark_app.py
 
+# Side by side where nothing waits for a browser or is killed on purpose: that halves the time.
 test: .venv/dev ## all tests; those of the page need Chromium and are skipped without it
+ifdef TESTS
 	$(TEST_ENV) $(BIN)/python -m pytest $(TESTS)
+else
+	failed=0; \
+	$(TEST_ENV) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile \
+	  --ignore=tests/ui --ignore-glob='tests/test_*.py' tests || failed=1; \
+	$(TEST_ENV) $(BIN)/python -m pytest tests/ui $(wildcard tests/test_*.py) || failed=1; \
+	exit $$failed
+endif
 
 check: .venv/dev ## lint, types, layering
 	$(BIN)/ruff check .
