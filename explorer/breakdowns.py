@@ -1,7 +1,8 @@
-"""Where results come from: by group, by prompt, and which metrics agree. Pure functions; no I/O."""
+"""Where results come from: by group, by skill, by prompt, and which metrics agree. Pure functions; no I/O."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from explorer.comparisons import Comparison, compare
 from explorer.score_tables import ScoreTable, score_tables
 from explorer.statistics import leaderboard
 from explorer.types import Image, LeaderboardRow, ScoreRow
+from metrics import QUESTION_SKILLS, SCENE_TASKS
 
 MIN_POINTS = 6
 """A rank correlation of fewer points is often high by chance."""
@@ -98,6 +100,102 @@ def by_group(
     ]
 
 
+def tasks_of(scores: Sequence[ScoreRow]) -> GroupsOf:
+    """Groups pictures by the GenEval task of their prompt, as their scores tell it.
+
+    The unweighted mean over these groups is what `geneval_overall` gives.
+    """
+    tasks = {row.image_id: str(row.detail["task"]) for row in scores if "task" in row.detail}
+    return lambda image: (tasks.get(image.id, ""),)
+
+
+def by_skill(
+    images: Sequence[Image], scores: Sequence[ScoreRow], directions: Mapping[str, str]
+) -> list[Breakdown]:
+    """Leaderboard and comparisons of each skill that the questions of a metric test.
+
+    A picture's value of a skill is the share right of its questions of that skill, as its metric
+    counts them (`skills` in the detail). What follows is as for any value: the mean over seeds,
+    then over the prompts that have such questions. Unscored pictures give no value.
+
+    Args:
+        images: The pictures of a run.
+        scores: Their scores; those without skills are ignored.
+        directions: Metric id to "higher", "lower" or "neutral".
+
+    Returns:
+        In the order of `metrics.QUESTION_SKILLS`, unknown skills last.
+    """
+    own: dict[str, list[ScoreRow]] = {}
+    for table in score_tables(images, scores, directions):
+        for image_id, row in table.row_of.items() if table.level == "image" else ():
+            for skill, share in skills_of(row).items() if row.value is not None else ():
+                own.setdefault(skill, []).append(replace(row, image_id=image_id, value=share, detail={}))
+    of_id = {image.id: image for image in images}
+    found = []
+    for skill in _ordered(own, QUESTION_SKILLS):
+        prompts = {of_id[row.image_id].recipe.prompt for row in own[skill]}
+        asked = [image for image in images if image.recipe.prompt in prompts]
+        board = tuple(leaderboard(asked, own[skill], directions))
+        found.append(Breakdown(skill, board, tuple(compare(asked, own[skill], directions))))
+    return found
+
+
+def skills_of(row: ScoreRow) -> dict[str, float]:
+    """Skill -> the share right of its questions, 0 to 1, as a score tells it; empty where it does not."""
+    return dict(_numbers(row.detail.get("skills"), "mean"))
+
+
+def by_task(
+    images: Sequence[Image], scores: Sequence[ScoreRow], directions: Mapping[str, str]
+) -> list[Breakdown]:
+    """Leaderboard and comparisons of each GenEval task.
+
+    Where a metric gives one value a model, its own shares of tasks are taken (`tasks` in the
+    detail): they come without intervals, because its pictures' values are not kept.
+
+    Args:
+        images: The pictures of a run.
+        scores: Their scores; those without tasks are ignored.
+        directions: Metric id to "higher", "lower" or "neutral".
+
+    Returns:
+        In the order of `metrics.SCENE_TASKS`, unknown tasks last.
+    """
+    found = {each.group: each for each in by_group(images, scores, directions, tasks_of(scores))}
+    for task, rows in _whole_tasks(images, scores, directions).items():
+        known = found.get(task, Breakdown(task, (), ()))
+        found[task] = replace(known, leaderboard=(*known.leaderboard, *rows))
+    return [found[task] for task in _ordered(found, SCENE_TASKS)]
+
+
+def tasks_named(row: ScoreRow) -> set[str]:
+    """The GenEval tasks that a score is of; empty where it tells none."""
+    of_picture = {str(row.detail["task"])} if "task" in row.detail else set()
+    return of_picture | {task for task, _ in _numbers(row.detail.get("tasks"), "right")}
+
+
+def _whole_tasks(
+    images: Sequence[Image], scores: Sequence[ScoreRow], directions: Mapping[str, str]
+) -> dict[str, list[LeaderboardRow]]:
+    """Task -> a row of each model, of metrics with one value a model."""
+    whole = [row for row in scores if row.level == "model"]
+    details = {
+        (model, table.metric, table.tier): table.row_of[image.id].detail
+        for table in score_tables(images, whole, directions)
+        for image in images
+        if (model := image.recipe.model) and image.id in table.row_of
+    }
+    found: dict[str, list[LeaderboardRow]] = {}
+    for row in leaderboard(images, whole, directions):
+        tasks = details.get((row.model, row.metric, row.tier), {}).get("tasks")
+        prompts, pictures = (dict(_numbers(tasks, name)) for name in ("prompts", "pictures"))
+        for task, right in _numbers(tasks, "right") if row.mean is not None else ():
+            own = replace(row, mean=right, low=None, high=None, prompts=int(prompts.get(task, 0)))
+            found.setdefault(task, []).append(replace(own, images=int(pictures.get(task, 0))))
+    return found
+
+
 def most_different(
     images: Sequence[Image], scores: Sequence[ScoreRow], pair: Comparison, limit: int = 12
 ) -> list[Contrast]:
@@ -158,6 +256,18 @@ def _correlation(first: ScoreTable, second: ScoreTable) -> Correlation:
     if np.ptp(one) == 0 or np.ptp(other) == 0:
         return Correlation(*names, tiers, None, points, "All values of one of them are equal.")
     return Correlation(*names, tiers, float(spearmanr(one, other).statistic), points)
+
+
+def _numbers(parts: Any, name: str) -> Iterator[tuple[str, float]]:
+    """One finite number of each part of a detail; details also come with bundles of other people."""
+    for part, of_part in parts.items() if isinstance(parts, Mapping) else ():
+        value = of_part.get(name) if isinstance(of_part, Mapping) else None
+        if isinstance(value, int | float) and isfinite(value):
+            yield str(part), float(value)
+
+
+def _ordered(found: Iterable[str], known: Sequence[str]) -> list[str]:
+    return sorted(found, key=lambda name: known.index(name) if name in known else len(known))
 
 
 def _field(name: str) -> GroupsOf:
