@@ -29,7 +29,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    from explorer import cli_import, cli_queue
+    from explorer import cli_import, cli_queue, cli_reference
     from explorer.exports import FORMATS
     from explorer.reports import TABLES
     from explorer.requests import Sampling, SettingsChoice
@@ -77,6 +77,18 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--metrics", nargs="+", default=["clip_score"], metavar="METRIC")
         command.add_argument("--tier", default="bundled", help=", ".join(get_args(Tier)))
         command.add_argument("--download", action="store_true", help="fetch the networks that are missing")
+        command.add_argument(
+            "--reference", type=Path, metavar="PATH", help="good pictures to compare folders with, or a set"
+        )
+        command.add_argument(
+            "--answerer",
+            default="",
+            metavar="NAME",
+            help="what answers questions: local:NAME, gemini[:MODEL] or openai:MODEL (that of the tier)",
+        )
+        command.add_argument("--answerer-url", metavar="URL", help="where that service is")
+        command.add_argument("--budget", type=int, metavar="N", help="most requests to that service")
+        command.add_argument("--budget-usd", type=float, metavar="DOLLARS", help="most money for them")
         command.add_argument("--output", type=Path, required=True, metavar="DIR")
 
     export = commands.add_parser("export", help="write the results of a run to a file")
@@ -108,6 +120,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     importing = commands.add_parser("import", help="take in pictures or a results bundle, as a run")
     cli_import.add_arguments(importing)
+
+    reference = commands.add_parser("reference", help="make a folder of good pictures a set to compare with")
+    cli_reference.add_arguments(reference)
 
     for name in ("models", "suites", "metrics"):
         listing = commands.add_parser(name, help=f"list the {name}")
@@ -141,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
-    from explorer import Explorer, cli, cli_import, cli_queue
+    from explorer import Explorer, cli, cli_import, cli_queue, cli_reference
 
     settings = _settings(options)
     if settings.offline:
@@ -167,6 +182,7 @@ def _dispatch(options: argparse.Namespace) -> int:
             "import": cli_import.import_pictures,
             "identify": cli.identify,
             "queue": cli_queue.queue,
+            "reference": cli_reference.make_reference,
             "models": cli.list_models,
             "suites": cli.list_suites,
             "metrics": cli.list_metrics,
@@ -182,6 +198,9 @@ def _settings(options: argparse.Namespace) -> "Settings":
     from explorer import InvalidRequest, Settings
 
     given = {name: getattr(options, name, None) for name in ("host", "port")}
+    if getattr(options, "answerer_url", None):
+        service = "gemini_url" if options.answerer.startswith("gemini") else "openai_url"
+        given[service] = options.answerer_url
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:

@@ -2,19 +2,22 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
 import metrics
+from explorer.answering import check_answerer
 from explorer.compute import Tell
 from explorer.errors import Cancelled, InvalidRequest, ModelError, UnknownName
-from explorer.events import Progress, Scored
+from explorer.events import Notice, Scored
 from explorer.recipes import read_recipe
 from explorer.requests import AnalyzeRequest
+from explorer.samples import SampleMaker
 from explorer.score_store import Unit
 from explorer.storage import Storage
+from explorer.tally import Tally, WatchedFeatures
 from explorer.types import Image, Recipe, ScoreRow, Tier
 from explorer.work_store import DEADLY, SCORE_MARK
 
@@ -30,8 +33,11 @@ class Analysis:
     storage: Storage
     options: metrics.ScoreOptions
     tell: Tell
+    maker: SampleMaker
     _levels: dict[str, str] = field(default_factory=lambda: {c.id: c.level for c in metrics.list_metrics()})
     _units: dict[metrics.CacheKey, Unit] = field(default_factory=dict)
+    _tally: Tally | None = None
+    _spending: metrics.Spending | None = None
     _blamed: bool = False
     """Whether a process died here, and nothing new was scored since."""
 
@@ -52,6 +58,13 @@ class Analysis:
         with self.storage.work.marked([self._mark]):
             self._score()
 
+    def spent(self, spending: metrics.Spending) -> None:
+        """A service was asked: count what it cost, and tell."""
+        self._spending = spending
+        if self._tally is not None:
+            self._tally.service = f"{self.request.answerer}: {spending.in_words()}"
+            self.tell(self._tally.progress())
+
     @property
     def _mark(self) -> str:
         asked = self.request
@@ -59,17 +72,7 @@ class Analysis:
 
     def _score(self) -> None:
         by_id = {image.id: image for image in self.images}
-        samples = [
-            metrics.Sample(
-                key=image.id,
-                path=image.path,
-                prompt=image.recipe.prompt,
-                image_hash=image.id,
-                model=image.recipe.model,
-                seed=image.recipe.seed,
-            )
-            for image in by_id.values()
-        ]
+        samples = self.maker.samples(self.images)
         settled: dict[metrics.CacheKey, metrics.Score] = {}
         try:
             self._follow(samples, by_id, settled)
@@ -83,8 +86,11 @@ class Analysis:
         by_id: Mapping[str, Image],
         settled: dict[metrics.CacheKey, metrics.Score],
     ) -> None:
-        for event in metrics.score(samples, self.request.metrics, self.options):
+        tally = self._tally = Tally.of(list(by_id.values()), self.request.metrics)
+        features = WatchedFeatures(self.options.features) if self.options.features is not None else None
+        for event in metrics.score(samples, self.request.metrics, replace(self.options, features=features)):
             if isinstance(event, metrics.Scored):
+                tally.scored(event)
                 if event.cached or event.score.value is None:
                     # The library stores new values only. Reasons are worth keeping too, and
                     # a known value is stored anew, so that the newest row of a picture is
@@ -97,12 +103,23 @@ class Analysis:
                 if row.level != "image":
                     self._units[event.recipe] = Unit(row.level, row.unit)
                 self.tell(Scored(by_id[event.sample.key], row, event.cached))
-            elif isinstance(event, metrics.BackboneLoading | metrics.Downloading):
-                self.tell(Progress(0, len(samples) * len(self.request.metrics), event.message))
+            elif isinstance(event, metrics.BackboneLoading):
+                tally.loading(event)
+                self.tell(tally.progress())
+            elif isinstance(event, metrics.Downloading):
+                tally.doing(event.message)
+                self.tell(tally.progress(event.seconds_left))
             elif isinstance(event, metrics.Progress):
-                self.tell(Progress(event.done, event.total, event.message, event.seconds_left))
+                self.tell(tally.progress(event.seconds_left))
             elif isinstance(event, metrics.Stopped):
                 raise Cancelled("Stopped. What was finished is kept; starting again continues.")
+        for text in tally.notices():
+            self.tell(Notice(text))
+        if self._spending is not None:
+            self.tell(Notice(f"{self.request.answerer}: {self._spending.in_words()}."))
+        # Features that were there already cost no pass: what such an analysis took says nothing.
+        if features is None or not features.hits:
+            self.storage.work.keep_scoring_speeds(self.options.device, tally.speeds())
 
 
 def check(request: AnalyzeRequest) -> None:
@@ -120,6 +137,7 @@ def check(request: AnalyzeRequest) -> None:
             raise UnknownName("metric", name, known)
     if request.tier not in get_args(Tier):
         raise UnknownName("tier", request.tier, get_args(Tier))
+    check_answerer(request)
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -146,10 +164,10 @@ def folder_images(folder: Path) -> list[Image]:
     Raises:
         InvalidRequest: No such folder, or no picture in it.
     """
-    return [_folder_image(path) for path in picture_files(folder)]
+    return [_folder_image(path, folder) for path in picture_files(folder)]
 
 
-def _folder_image(path: Path) -> Image:
+def _folder_image(path: Path, folder: Path) -> Image:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:
@@ -157,12 +175,14 @@ def _folder_image(path: Path) -> Image:
     except OSError:
         recipe = None  # a damaged file stays in the list: the metrics say what is wrong with it
     created = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
-    return Image(digest, path, recipe or _unknown_recipe(path), created)
+    return Image(digest, path, recipe or _unknown_recipe(path, folder), created)
 
 
-def _unknown_recipe(path: Path) -> Recipe:
+def _unknown_recipe(path: Path, folder: Path) -> Recipe:
+    """A picture that says nothing of itself belongs to the model its sub-folder is named after."""
+    place = path.relative_to(folder).parts[:-1]
     return Recipe(
-        model=NO_RECIPE,
+        model=place[0] if place else folder.resolve().name or NO_RECIPE,
         model_hash="",
         checkpoint_hash="",
         loras=(),

@@ -62,7 +62,9 @@ def check_answerer(request: AnalyzeRequest) -> None:
 
 def scores_asked_for(request: AnalyzeRequest, scores: Sequence[ScoreRow]) -> list[ScoreRow]:
     """The scores of the request's metrics, by its answerer where that gave one, else of its tier."""
-    weights = metrics.answerer_id(request.answerer) if request.answerer else request.tier
+    weights: str = request.tier
+    if request.answerer:
+        weights = metrics.counted_as(metrics.answerer_id(request.answerer))
     answered = {score.metric for score in scores if score.tier == weights}
     return [
         score

@@ -5,7 +5,7 @@ made in `benchmark_app.py` and passed down.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,23 +14,30 @@ from pydantic import SecretStr
 
 import metrics
 from explorer import analysis, imports, statistics
+from explorer.answering import Answering, scores_asked_for
+from explorer.arena import Arena
+from explorer.bundle_reader import Bundle
 from explorer.checkpoints import native_size
 from explorer.comparisons import Comparison
 from explorer.engine import Engine
-from explorer.errors import InvalidRequest
+from explorer.errors import Cancelled, InvalidRequest
 from explorer.estimates import Preview, Timings, preview
 from explorer.events import Event, Progress
 from explorer.exports import Export, ExportFormat, export_results
+from explorer.folders import check_folder
+from explorer.gallery import Gallery
 from explorer.hashing import HashThread
 from explorer.job_store import Request
 from explorer.jobs import Checked, Queue
 from explorer.library import ModelLibrary
 from explorer.plans import Plan, Planner, count_cells
 from explorer.recipes import parameters_text
+from explorer.reference_choices import check_reference
 from explorer.references import looks_like_path
 from explorer.reports import Results, TableName
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, ImportRequest
 from explorer.samplers import sampler_names
+from explorer.selections import Selections
 from explorer.settings import Settings
 from explorer.storage import Storage
 from explorer.suites import SuiteLibrary
@@ -67,6 +74,10 @@ class Explorer:
         self._suites = SuiteLibrary(settings.prompts, settings.suites)
         self.engine = Engine(settings, self.storage, self.library, self._suites)
         self.pipelines, self.fetcher = self.engine.pipelines, self.engine.fetcher
+        self.arena = Arena(self.storage, settings.arena)
+        self.gallery = Gallery(self.storage, settings)
+        self.selections = Selections(settings, self.storage, self.engine.features)
+        """Which pictures are meant, and what is known of them."""
         self._planner = Planner(self.library, self._suites, self.storage.file_hash)
         self.storage.work.count_deaths()
         self.queue = Queue(self.storage.jobs, self.storage.work, self._check, self._lanes(settings))
@@ -78,6 +89,7 @@ class Explorer:
         self.library.close()
         self._hashing.stop()
         self.engine.close()
+        self.arena.close()
         self.storage.close()
 
     # what there is
@@ -108,7 +120,10 @@ class Explorer:
 
     def needed_downloads(self, request: AnalyzeRequest) -> list[BackboneCard]:
         """What an analysis would have to fetch first: networks with their sizes and licences."""
-        return metrics.needed_downloads(request.metrics, request.tier, self.settings.assets)
+        answerer = Answering(self.settings).source(request)
+        return metrics.needed_downloads(
+            request.metrics, request.tier, self.settings.assets, answerer=answerer
+        )
 
     def native_size(self, model: str) -> tuple[int, int]:
         """Width and height in pixels that a model was trained for."""
@@ -133,15 +148,22 @@ class Explorer:
         """
         yield from self.engine.draw(self.plan(request), cancel)
 
-    def analyze(self, request: AnalyzeRequest, cancel: threading.Event | None = None) -> Iterator[Event]:
+    def analyze(
+        self, request: AnalyzeRequest, cancel: threading.Event | None = None, key: SecretStr | None = None
+    ) -> Iterator[Event]:
         """Score the pictures of a run or a folder; what is known is not computed again.
+
+        Args:
+            request: What to score.
+            cancel: Stops it.
+            key: Of an answerer behind an API, for this analysis only; None takes that of the settings.
 
         Raises:
             InvalidRequest: Before anything is scored; says what to change.
             Cancelled: `cancel` was set; what was finished stays.
         """
         analysis.check(request)
-        yield from self.engine.analyze(request, self._chosen_images(request), cancel)
+        yield from self.engine.analyze(request, self._chosen_images(request), cancel, key)
 
     def fetch(
         self, request: FetchRequest, cancel: threading.Event | None = None, token: SecretStr | None = None
@@ -158,6 +180,10 @@ class Explorer:
     ) -> Iterator[Event]:
         """Take in pictures made elsewhere, as a run; what is there already is not taken twice."""
         yield from self.engine.import_pictures(request, cancel)
+
+    def import_bundle(self, bundle: Bundle, cancel: threading.Event | None = None) -> Iterator[Event]:
+        """Take in a results bundle that `read_bundle` has checked, as a run with its scores."""
+        yield from self.engine.import_bundle(bundle, cancel)
 
     def start(self) -> None:
         """Begin to work on the queue; jobs that a crash interrupted continue."""
@@ -217,19 +243,23 @@ class Explorer:
         """Means with 95 % intervals, best first; of the latest run when none is named."""
         return list(self.results(run).leaderboard)
 
-    def results(self, run: str = "") -> Results:
-        """Pictures, scores and leaderboard of a run; of the latest when none is named."""
-        run = self._run_id(run)
-        images = self.storage.run_images(run)
+    def results(self, run: str = "", models: Sequence[str] = ()) -> Results:
+        """Pictures, scores and leaderboard of a run; of the latest when none is named.
+
+        Args:
+            run: Id of the run.
+            models: Only these; empty takes all.
+        """
+        run = self.selections.run_id(run)
+        images = self.selections.pictures([run], models)
         return self._results(run, images, self.storage.scores.of_images([image.id for image in images]))
 
     def results_for(self, request: AnalyzeRequest) -> Results:
         """The pictures a request names, with the scores of its metrics and tier only."""
-        run = "" if request.folder else self._run_id(request.run)
+        run = "" if request.folder else self.selections.run_id(request.run)
         images = self._chosen_images(request)
         scores = self.storage.scores.of_images([image.id for image in images])
-        asked = [s for s in scores if s.metric in request.metrics and s.tier == request.tier]
-        return self._results(run, images, asked)
+        return self._results(run, images, scores_asked_for(request, scores))
 
     def comparisons(self, run: str = "") -> list[Comparison]:
         """Every two models under every metric: better, worse, or not separable."""
@@ -241,16 +271,18 @@ class Explorer:
         path: Path | None = None,
         run: str = "",
         table: TableName = "leaderboard",
+        models: Sequence[str] = (),
     ) -> Path:
-        """Write the results of a run to a file and return where it is.
+        """Write the results of a run, or of some of its models, to a file and return where it is.
 
         Raises:
             InvalidRequest: There is no such run, format or table.
             StorageError: The file cannot be written.
         """
-        results = self.results(run)
+        results = self.results(run, models)
         title = next((each.title for each in self.runs() if each.id == results.run), "")
-        wanted = Export(format, table, title=title)
+        votes = self.arena.votes_on(image.id for image in results.images) if format == "bundle" else ()
+        wanted = Export(format, table, title=title, votes=votes)
         path = path or self.settings.exports / wanted.file_name(results.run)
         export_results(results, wanted, path, self.storage.thumbnail)
         return path
@@ -266,11 +298,11 @@ class Explorer:
         return self.storage.work.timings(device)
 
     def _lanes(self, settings: Settings) -> list[Lane]:
-        """Fetching needs no torch, and goes on beside drawing and scoring."""
+        """Fetching and importing need no torch, and go on beside drawing and scoring."""
         computing = Lane(
             ("generate", "analyze"), settings.root / "worker.lock", self._execute, self.pipelines.release
         )
-        return [computing, Lane(("fetch",), settings.root / "fetcher.lock", self._execute)]
+        return [computing, Lane(("fetch", "import"), settings.root / "fetcher.lock", self._execute)]
 
     def _execute(self, job: Job, request: Request, cancel: threading.Event) -> Iterator[Event]:
         if isinstance(request, GenerateRequest):
@@ -280,11 +312,22 @@ class Explorer:
             yield from self.engine.draw(plan, cancel)
         elif isinstance(request, FetchRequest):
             yield from self.fetch(request, cancel, self.queue.take_token(job.id))
+        elif isinstance(request, ImportRequest):
+            check_folder(request.folder, self.settings)  # who may read what can have changed since
+            runs: list[str] = []
+            yield from self.engine.import_pictures(request, cancel, runs.append)
+            self.storage.jobs.update(job.id, run=runs[0])
         else:
             run = request.run or job.run or (self.queue.get(job.after).run if job.after else "")
-            run = self._run_id(run)
+            run = self.selections.run_id(run)
             self.storage.jobs.update(job.id, run=run)
-            yield from self.analyze(replace(request, run=run), cancel)
+            key = self.queue.take_token(job.id)
+            try:
+                yield from self.analyze(replace(request, run=run), cancel, key)
+            except Cancelled:
+                if self.queue.get(job.id).active:
+                    self.queue.keep_token(job.id, key)  # paused: it goes on with the same key
+                raise
 
     def _check(self, request: Request) -> Checked:
         """A request as a job is made of it, or why it cannot be done."""
@@ -292,12 +335,20 @@ class Explorer:
             analysis.check(request)
             if request.folder:
                 raise InvalidRequest("Folders can be scored on the command line only.")
+            if metrics.is_folder(request.answerer):
+                raise InvalidRequest("An answerer in a folder can be chosen on the command line only.")
             if request.run:
-                self._run_id(request.run)
-            return Checked(request, f"Score with {', '.join(request.metrics)}", 0)
+                self.selections.run_id(request.run)
+            if request.reference:
+                request = replace(request, reference=str(check_reference(request.reference, self.settings)))
+            names = ", ".join(metrics.get_card(name).name for name in request.metrics)
+            return Checked(request, f"Score with {names}", 0)
         if isinstance(request, FetchRequest):
             request = self.fetcher.without_secrets(request)  # a pasted address may hold a token
             return Checked(request, f"Fetch {request.source}", 0)
+        if isinstance(request, ImportRequest):
+            folder = check_folder(request.folder, self.settings)
+            return Checked(replace(request, folder=str(folder)), f"Pictures of {folder.name}", 0)
         if any(looks_like_path(name) for name in (*request.models, request.suite)):
             raise InvalidRequest("Choose models and suites by name; paths work on the command line only.")
         models, suite = self._planner.check(request)
@@ -308,18 +359,8 @@ class Explorer:
     def _chosen_images(self, request: AnalyzeRequest) -> list[Image]:
         if request.folder:
             return analysis.folder_images(Path(request.folder))
-        return self.storage.run_images(self._run_id(request.run))
+        return self.selections.pictures([request.run], request.models)
 
     def _results(self, run: str, images: list[Image], scores: list[ScoreRow]) -> Results:
         directions = {card.id: card.direction for card in metrics.list_metrics()}
         return Results(run, images, scores, statistics.leaderboard(images, scores, directions))
-
-    def _run_id(self, run: str) -> str:
-        known = self.storage.run_ids()
-        if not known:
-            raise InvalidRequest("There is no run yet. Generate pictures first.")
-        if not run:
-            return known[0]
-        if run not in known:
-            raise InvalidRequest(f"There is no run {run!r}.")
-        return run

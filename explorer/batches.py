@@ -102,6 +102,9 @@ def write_batch(batch: Batch) -> str:
     data["metrics"], data["tier"] = list(scoring.metrics), scoring.tier
     if scoring.download:
         data["download"] = True
+    for name in ("answerer", "most_requests", "most_dollars", "reference"):
+        if getattr(scoring, name) not in ("", None):
+            data[name] = getattr(scoring, name)
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -152,6 +155,10 @@ class _PlanFile(_Strict):
     metrics: _Names = AnalyzeRequest().metrics
     tier: Tier = "bundled"
     download: bool = False
+    answerer: str = ""
+    most_requests: int | None = None
+    most_dollars: float | None = None
+    reference: str = ""
 
     def batch(self) -> Batch:
         """As requests.
@@ -177,5 +184,13 @@ class _PlanFile(_Strict):
             settings=self.settings,
             trigger_words=self.trigger_words,
         )
-        scoring = AnalyzeRequest(self.metrics, self.tier, download=self.download)
+        scoring = AnalyzeRequest(
+            self.metrics,
+            self.tier,
+            download=self.download,
+            answerer=self.answerer,
+            most_requests=self.most_requests,
+            most_dollars=self.most_dollars,
+            reference=self.reference,
+        )
         return Batch(request, tuple(dict.fromkeys(self.suites[1:])), scoring)

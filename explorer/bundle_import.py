@@ -11,13 +11,14 @@ from explorer.bundles import Record
 from explorer.compute import Tell
 from explorer.errors import Cancelled, InvalidRequest
 from explorer.events import Failed, ImageDone, Notice, Progress
+from explorer.image_store import image_path
 from explorer.imports.foreign import label
 from explorer.imports.mapping import our_recipe
 from explorer.imports.pictures import Unusable, as_png, inspect
 from explorer.plans import digest
 from explorer.recipes import JSON_KEY
 from explorer.score_store import Unit
-from explorer.storage import PNG_END, RunRecord, Storage, image_path
+from explorer.storage import PNG_END, RunRecord, Storage
 from explorer.types import Recipe, ScoreRow
 from metrics import CacheKey, Score
 
@@ -60,6 +61,7 @@ class BundleImport:
         if not self._taken:
             raise InvalidRequest("None of the bundle's pictures can be taken.")
         self._put_scores()
+        self._put_votes()
         self.tell(Progress(total, total))
         return self._save_run()
 
@@ -115,6 +117,15 @@ class BundleImport:
         self.storage.scores.put_many({_key(row): Score(row.value, row.reason, row.detail) for row in fresh})
         several = {_key(row): Unit(row.level, row.unit) for row in fresh if row.level != "image"}
         self.storage.scores.link(several)
+
+    def _put_votes(self) -> None:
+        """Take in the votes on pictures that are here now; each counts once."""
+        here = [
+            vote
+            for vote in self.bundle.votes
+            if vote.first.image in self._taken and (vote.second is None or vote.second.image in self._taken)
+        ]
+        self.storage.votes.take_in(here)
 
     def _save_run(self) -> str:
         cells = [recipe.cell for recipe in self._taken.values()]

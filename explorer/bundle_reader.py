@@ -21,6 +21,7 @@ from typing import IO, Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from explorer import statistics
+from explorer.ballots import Vote
 from explorer.bundles import (
     ENVIRONMENT,
     FORMAT,
@@ -39,6 +40,7 @@ from explorer.imports.pictures import MAX_FILE_BYTES
 from explorer.reports import Results
 from explorer.score_tables import LEVELS
 from explorer.types import Image, ScoreRow, Tier
+from explorer.vote_files import read_votes
 
 MAX_PICTURES = 200_000
 MAX_TEXT_BYTES = 512 << 20
@@ -48,6 +50,8 @@ MAX_MANIFEST_BYTES = 1 << 20
 _PICTURE = re.compile(r"pictures/([0-9a-f]{64})\.png")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _METRIC = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_ANSWERER = re.compile(r"[a-z]{1,20}:[A-Za-z0-9_.:/@-]{1,120}")
+"""What scores of an answerer that a person chose count as, in place of a tier."""
 _BLOCK = 1 << 20
 
 
@@ -60,6 +64,7 @@ class Bundle:
     records: tuple[Record, ...]
     scores: tuple[ScoreRow, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    votes: tuple[Vote, ...] = ()
 
     @contextmanager
     def pictures(self) -> Iterator[Callable[[str], bytes]]:
@@ -102,7 +107,7 @@ def read_bundle(path: Path) -> Bundle:
             _picture(archive, picture_id)
         named = _json(texts.get(ENVIRONMENT, b"{}"), ENVIRONMENT)
     environment = {str(k): str(v) for k, v in named.items()} if isinstance(named, dict) else {}
-    return Bundle(path, manifest, records, scores, environment)
+    return Bundle(path, manifest, records, scores, environment, _votes(texts, known))
 
 
 def _wrong(what: str) -> InvalidRequest:
@@ -264,7 +269,7 @@ def _score(line: bytes, pictures: set[str], kinds: TypeAdapter[ScoreRow]) -> Sco
         score.image_id in pictures,
         all(_HASH.fullmatch(each) for each in score.unit),
         _METRIC.fullmatch(score.metric),
-        score.tier in get_args(Tier),
+        score.tier in get_args(Tier) or _ANSWERER.fullmatch(score.tier),
         score.level in LEVELS,
         (score.value is None) == bool(score.reason),
         score.value is None or math.isfinite(score.value),
@@ -272,6 +277,16 @@ def _score(line: bytes, pictures: set[str], kinds: TypeAdapter[ScoreRow]) -> Sco
     if not all(sound):
         raise _wrong(f"a line of {SCORES} is unsound ({score.metric[:40]!r})")
     return score
+
+
+def _votes(texts: Mapping[str, bytes], pictures: set[str]) -> tuple[Vote, ...]:
+    if VOTES not in texts:
+        return ()
+    votes = tuple(read_votes(texts[VOTES], VOTES))
+    voted = {each.image for vote in votes for each in (vote.first, vote.second) if each is not None}
+    if not voted <= pictures:
+        raise _wrong(f"{VOTES} holds votes on pictures that are not listed")
+    return votes
 
 
 def _json(data: bytes, name: str) -> Any:

@@ -4,7 +4,7 @@
     recipes.jsonl      one picture a line: id, when it was made, its recipe
     scores.jsonl       one score a line
     environment.json   what it was made with
-    votes.jsonl        reserved for blind votes; none are written yet
+    votes.jsonl        one blind vote on these pictures a line; not there without votes
     pictures/ID.png    where they are wanted; the id is the SHA-256 of the file
 
 `bundle_reader.py` reads it, `bundle_import.py` takes it into a workspace.
@@ -12,7 +12,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from explorer.ballots import Vote
 from explorer.environment import PROGRAM, PROGRAM_VERSION
 from explorer.errors import StorageError
 from explorer.reports import Results
 from explorer.tabular import json_text
 from explorer.types import Image, Recipe
+from explorer.vote_files import votes_jsonl
 from explorer.whole_files import whole_file
 
 FORMAT = "model-benchmark-explorer results"
@@ -69,7 +71,13 @@ class Record:
 
 
 def write_bundle(
-    path: Path, results: Results, title: str, environment: Mapping[str, str], *, pictures: bool
+    path: Path,
+    results: Results,
+    title: str,
+    environment: Mapping[str, str],
+    *,
+    pictures: bool,
+    votes: Sequence[Vote] = (),
 ) -> None:
     """Write the results of a run as a bundle, whole or not at all.
 
@@ -79,6 +87,7 @@ def write_bundle(
         title: Of the run.
         environment: What it was made with.
         pictures: Whether to put the pictures in.
+        votes: On the pictures.
 
     Raises:
         StorageError: A picture is missing or was changed, or the file cannot be written.
@@ -89,6 +98,8 @@ def write_bundle(
         SCORES: _lines(asdict(score) for score in results.scores),
         ENVIRONMENT: json_text(dict(environment), indent=1).encode(),
     }
+    if votes:
+        texts[VOTES] = votes_jsonl(votes)
     manifest = Manifest(
         format=FORMAT,
         version=FORMAT_VERSION,

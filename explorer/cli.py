@@ -138,7 +138,15 @@ def _batch(arguments: Namespace) -> Batch:
 
 
 def _scoring(arguments: Namespace) -> AnalyzeRequest:
-    return AnalyzeRequest(tuple(arguments.metrics), arguments.tier, download=arguments.download)
+    return AnalyzeRequest(
+        tuple(arguments.metrics),
+        arguments.tier,
+        download=arguments.download,
+        reference=str(arguments.reference or ""),
+        answerer=arguments.answerer,
+        most_requests=arguments.budget,
+        most_dollars=arguments.budget_usd,
+    )
 
 
 def analyze(explorer: Explorer, arguments: Namespace) -> int:

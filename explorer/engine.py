@@ -6,6 +6,7 @@ generator early stops its work.
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,17 +14,23 @@ from pydantic import SecretStr
 
 import metrics
 from explorer import analysis, imports
+from explorer.answering import Answering
+from explorer.bundle_import import BundleImport
+from explorer.bundle_reader import Bundle
 from explorer.checkpoints import read_checkpoint
 from explorer.compute import ComputeThread, Tell
 from explorer.downloads import Fetcher, FetchOptions
-from explorer.events import Event
+from explorer.events import Event, Notice
 from explorer.generation import Generation
 from explorer.library import ModelLibrary
 from explorer.loading import Sources
 from explorer.pipelines import PipelineManager
 from explorer.placement import Wishes
 from explorer.plans import Plan
+from explorer.question_files import QuestionFiles
+from explorer.reference_pictures import ReferencePictures
 from explorer.requests import AnalyzeRequest, FetchRequest, ImportRequest
+from explorer.samples import SampleMaker
 from explorer.settings import Settings
 from explorer.storage import RunRecord, Storage
 from explorer.suites import SuiteLibrary
@@ -47,6 +54,7 @@ class Engine:
             Wishes(settings.device, settings.precision, settings.compile, settings.attention),
             Sources(settings.assets / "configs", self._part_folders),
         )
+        self.features = metrics.FolderFeatures(settings.features, settings.features_mb * 1_000_000)
         self.fetcher = Fetcher(FetchOptions.from_settings(settings))
         self._compute = ComputeThread()
         self._files = ComputeThread()  # needs no torch, and must not wait for those who do
@@ -72,27 +80,47 @@ class Engine:
 
         yield from self._compute.follow(work, abandoned)
 
-    def analyze(self, request: AnalyzeRequest, images: list[Image], cancel: Cancel) -> Iterator[Event]:
+    def analyze(
+        self, request: AnalyzeRequest, images: list[Image], cancel: Cancel, key: SecretStr | None = None
+    ) -> Iterator[Event]:
         """Score pictures; what is known is not computed again.
+
+        Args:
+            request: What to score.
+            images: The pictures.
+            cancel: Stops it.
+            key: Of the answerer behind an API, for this analysis only; None takes that of the settings.
 
         Raises:
             Cancelled: `cancel` was set; what was finished stays.
         """
         abandoned = threading.Event()
+        stop = _either(cancel, abandoned)
         settings = self._settings
         options = metrics.ScoreOptions(
             tier=request.tier,
             cache=self._storage.scores,
-            features=metrics.FolderFeatures(settings.features, settings.features_mb * 1_000_000),
+            features=self.features,
             download=request.download and not settings.offline,
             endpoint=settings.hf_endpoint,
             device=settings.device,
-            cancel=_either(cancel, abandoned),
+            cancel=stop,
             assets=settings.assets,
+            reference=Path(request.reference) if request.reference else None,
+        )
+
+        maker = SampleMaker(
+            ReferencePictures(settings.references), self._suites, QuestionFiles(settings.questions)
         )
 
         def work(tell: Tell) -> None:
-            analysis.Analysis(images, request, self._storage, options, tell).run()
+            scoring = analysis.Analysis(images, request, self._storage, options, tell, maker)
+            answering = Answering(settings)
+            answerer = answering.source(request, key, stop, scoring.spent)
+            if estimate := answering.estimate(request, len(images)):
+                tell(Notice(estimate))
+            scoring.options = replace(options, answerer=answerer)
+            scoring.run()
 
         yield from self._compute.follow(work, abandoned)
 
@@ -102,13 +130,28 @@ class Engine:
         fetch = partial(self.fetcher.fetch, request, _either(cancel, abandoned), token=token)
         yield from self._files.follow(fetch, abandoned)
 
-    def import_pictures(self, request: ImportRequest, cancel: Cancel) -> Iterator[Event]:
-        """Take in pictures made elsewhere, as a run; what is there already is not taken twice."""
+    def import_pictures(
+        self, request: ImportRequest, cancel: Cancel, made: Callable[[str], None] = lambda run: None
+    ) -> Iterator[Event]:
+        """Take in pictures made elsewhere, as a run; what is there already is not taken twice.
+
+        `made` is told the id of the run.
+        """
         prompts, abandoned = imports.prompt_list(request, self._suites), threading.Event()
         stop = _either(cancel, abandoned)
 
         def work(tell: Tell) -> None:
-            imports.PictureImport(request, prompts, self._storage, stop, tell).run()
+            made(imports.PictureImport(request, prompts, self._storage, stop, tell).run())
+
+        yield from self._files.follow(work, abandoned)
+
+    def import_bundle(self, bundle: Bundle, cancel: Cancel) -> Iterator[Event]:
+        """Take in somebody's results with their pictures, as a run."""
+        abandoned = threading.Event()
+        stop = _either(cancel, abandoned)
+
+        def work(tell: Tell) -> None:
+            BundleImport(bundle, self._storage, stop, tell).run()
 
         yield from self._files.follow(work, abandoned)
 

@@ -228,3 +228,12 @@ class Forecast:
 def _pixels(size: str) -> int:
     width, height = size.split("x")
     return int(width) * int(height)
+
+
+def about(seconds: float) -> str:
+    """A rough length of time, as a person would say it."""
+    if seconds < 1:
+        return "a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

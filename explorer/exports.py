@@ -1,10 +1,11 @@
 """Results as one file, in the form that was asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from explorer.ballots import Vote
 from explorer.bundles import write_bundle
 from explorer.environment import environment
 from explorer.errors import ExplorerError, InvalidRequest
@@ -29,6 +30,8 @@ class Export:
     """Whether a bundle holds the pictures."""
     title: str = ""
     """Of the report or bundle."""
+    votes: Sequence[Vote] = ()
+    """On the pictures; a bundle holds them."""
 
     def file_name(self, run: str) -> str:
         """How the file is called where nobody says."""
@@ -69,7 +72,7 @@ def export_results(
 
         write_whole(path, HtmlReport(results, title, small, cards, environment()).to_bytes())
     else:
-        write_bundle(path, results, title, environment(), pictures=wanted.pictures)
+        write_bundle(path, results, title, environment(), pictures=wanted.pictures, votes=wanted.votes)
 
 
 def _bytes(image: Image, thumbnail: Callable[[Image], Path] | None) -> bytes | None:

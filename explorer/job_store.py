@@ -12,14 +12,15 @@ from explorer import schema
 from explorer.database import reader
 from explorer.errors import UnknownName
 from explorer.events import Failed
-from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest
+from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImportRequest
 from explorer.types import Job, JobKind
 
-Request = GenerateRequest | AnalyzeRequest | FetchRequest
+Request = GenerateRequest | AnalyzeRequest | FetchRequest | ImportRequest
 REQUESTS: dict[JobKind, type[Request]] = {
     "generate": GenerateRequest,
     "analyze": AnalyzeRequest,
     "fetch": FetchRequest,
+    "import": ImportRequest,
 }
 UNFINISHED = ("queued", "running", "paused")
 _FIELDS = tuple(Job.__dataclass_fields__)

@@ -14,7 +14,7 @@ from explorer.batches import Batch
 from explorer.errors import InvalidRequest, UnknownName
 from explorer.events import Failed
 from explorer.job_store import UNFINISHED, JobStore, Request, kind_of, new_job_id
-from explorer.requests import AnalyzeRequest, GenerateRequest
+from explorer.requests import AnalyzeRequest, GenerateRequest, ImportRequest
 from explorer.types import Job
 from explorer.work_store import WorkStore
 from explorer.worker import Lane, Worker, now
@@ -122,7 +122,7 @@ class Queue:
             request: What to do. Models and suites are taken by name only: paths work on
                 the command line, where the person owns the disk anyway.
             after: Id of a job to wait for. An analysis without a run scores that job's run.
-            token: For fetching; kept in memory only, and until the job has ended.
+            token: For fetching, or the key of an answerer; kept in memory only, until the job has ended.
 
         Raises:
             InvalidRequest: It cannot be done; says what to change.
@@ -144,8 +144,10 @@ class Queue:
         self._wake()
         return job
 
-    def submit_benchmark(self, request: GenerateRequest, scoring: AnalyzeRequest) -> tuple[Job, Job | None]:
-        """Queue the drawing and, when metrics are named, the scoring after it.
+    def submit_benchmark(
+        self, request: GenerateRequest, scoring: AnalyzeRequest, token: SecretStr | None = None
+    ) -> tuple[Job, Job | None]:
+        """Queue the drawing and, when metrics are named, the scoring after it, which gets the token.
 
         Raises:
             InvalidRequest: One of the two cannot be done; neither is queued.
@@ -154,7 +156,18 @@ class Queue:
             return self.submit(request), None
         self._check(scoring)
         drawing = self.submit(request)
-        return drawing, self.submit(scoring, after=drawing.id)
+        return drawing, self.submit(scoring, after=drawing.id, token=token)
+
+    def submit_import(
+        self, request: ImportRequest, scoring: AnalyzeRequest, token: SecretStr | None = None
+    ) -> Job:
+        """Queue the taking in of pictures, and the scoring after it, which gets the token and is returned.
+
+        Raises:
+            InvalidRequest: One of the two cannot be done; neither is queued.
+        """
+        self._check(scoring)
+        return self.submit(scoring, after=self.submit(request).id, token=token)
 
     def submit_batch(self, batch: Batch) -> list[Job]:
         """Queue every run of a batch with its scoring; returns the drawing jobs.
@@ -182,6 +195,11 @@ class Queue:
         """The token that came with a job; given once."""
         return self._tokens.pop(job_id, None)
 
+    def keep_token(self, job_id: str, token: SecretStr | None) -> None:
+        """Keep the token of a job that was paused, for when it goes on."""
+        if token is not None:
+            self._tokens[job_id] = token
+
     # steering
 
     def cancel(self, job_id: str) -> Job:
@@ -189,6 +207,7 @@ class Queue:
         self.get(job_id)
         ended = {"state": "cancelled", "ended": now(), "seconds_left": None}
         self._store.update(job_id, only_if=UNFINISHED, **ended)
+        self._tokens.pop(job_id, None)
         for follower in self.followers(job_id):
             if follower.active:
                 self.cancel(follower.id)

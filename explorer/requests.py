@@ -82,6 +82,18 @@ class AnalyzeRequest:
     download: bool = False
     """Whether weights that are not on this computer may be fetched. Without it their metrics
     are unscored, with what to fetch as the reason."""
+    models: tuple[str, ...] = ()
+    """Only the pictures of these models; empty takes all."""
+    reference: str = ""
+    """What whole folders are compared with: the name of a set in the workspace, see
+    `reference_choices`; or a path, for who owns the disk. Empty takes the references of the prompts."""
+    answerer: str = ""
+    """What answers questions about pictures, as `local:NAME`, `gemini:MODEL` or `openai:MODEL`;
+    empty takes the network of the tier. A key is never part of a request."""
+    most_requests: int | None = None
+    """How many requests an answerer behind an API may get in this analysis; None: any number."""
+    most_dollars: float | None = None
+    """What they may cost; needs the setting `answer_price`."""
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-plain form, as stored with a job."""
@@ -90,7 +102,8 @@ class AnalyzeRequest:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The request that `to_dict` wrote."""
-        return cls(**{**data, "metrics": tuple(data.get("metrics", ()))})
+        lists = {name: tuple(data.get(name, ())) for name in ("metrics", "models")}
+        return cls(**{**data, **lists})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +129,7 @@ class FetchRequest:
         return cls(**{**data, "files": tuple(data.get("files", ()))})
 
 
-ImportLayout = Literal["auto", "gen", "metadata", "ours"]
+ImportLayout = Literal["auto", "gen", "metadata", "ours", "folders"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,8 @@ class ImportRequest:
     folder: str
     layout: ImportLayout = "auto"
     """`gen`: `MODEL/gen_000.png` in the order of a prompt list. `metadata`: the recipe is read
-    from each picture. `ours`: pictures of this program. `auto` finds out."""
+    from each picture. `ours`: pictures of this program. `auto` finds out. `folders`: like `auto`,
+    and a picture without a recipe belongs to the model its sub-folder is named after."""
     prompts: str = ""
     """A text, CSV, JSON or suite file with the prompts, in order."""
     suite: str = ""
@@ -157,6 +171,22 @@ class ImageQuery:
     category: str = ""
     sort: Literal["prompt", "newest", "score"] = "prompt"
     metric: str = "clip_score"
-    """What `score` sorts by, best first."""
+    """What `score` sorts by, best first, and what `lowest` and `highest` bound."""
     offset: int = 0
     limit: int = 60
+    search: str = ""
+    """Words that the prompt must hold, each of them, in any order and case."""
+    difficulty: str = ""
+    seed: int | None = None
+    group: Literal["", "prompt", "model"] = ""
+    """What belongs together comes together; `sort` then orders within each group."""
+    favourite: bool = False
+    """Only pictures that somebody marked as favourites."""
+    stars: int = 0
+    """Only pictures with at least so many stars, 1 to 5; 0 takes all."""
+    lowest: float | None = None
+    """Only pictures whose newest value of `metric` is at least this."""
+    highest: float | None = None
+    failed: bool = False
+    """Only pictures of which a question of `metric` was answered wrongly, or whose prompt a detector
+    did not find fulfilled."""

@@ -6,6 +6,7 @@ Pictures can be indexed again from their files; votes, jobs and scores live only
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -25,7 +26,7 @@ images = Table(
     Column("cell", String, nullable=False, unique=True),
     Column("path", String, nullable=False),  # relative to the workspace's images folder
     Column("size_bytes", BigInteger, nullable=False),
-    Column("model", String, nullable=False, index=True),
+    Column("model", String, nullable=False),
     Column("model_hash", String, nullable=False),
     Column("prompt", String, nullable=False),
     Column("prompt_id", String, nullable=False),
@@ -34,6 +35,33 @@ images = Table(
     Column("seed", BigInteger, nullable=False),
     Column("recipe", JSON, nullable=False),
     Column("created", String, nullable=False),
+    Column("difficulty", String, nullable=False, server_default=""),
+    # Holds all that pictures are filtered by, so that no filter reads the recipes.
+    Index(
+        "ix_images_browse", *("prompt_id", "seed", "model", "category", "difficulty", "prompt", "id", "cell")
+    ),
+    Index("ix_images_model", "model", "prompt_id", "seed"),
+    Index("ix_images_created", "created", "id"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("image_id", String, primary_key=True),
+    Column("favourite", Boolean, nullable=False),
+    Column("stars", Integer, nullable=False),  # 0: none given
+)
+
+trash = Table(
+    "trash",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("cell", String, nullable=False),
+    Column("path", String, nullable=False),  # where it was, relative to the images folder
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("recipe", JSON, nullable=False),
+    Column("created", String, nullable=False),
+    Column("deleted", String, nullable=False),
 )
 
 scores = Table(
@@ -54,6 +82,7 @@ scores = Table(
     Column("created", String, nullable=False),
     Column("level", String, nullable=False, server_default="image"),
     Column("unit", JSON, nullable=False, server_default="[]"),  # ids of all pictures it belongs to
+    Index("ix_scores_newest", "metric", "image_id", "created", "value"),
 )
 
 runs = Table(
@@ -74,7 +103,7 @@ run_cells = Table(
     Column("run", String, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("cell", String, nullable=False),
-    Index("ix_run_cells_cell", "cell"),
+    Index("ix_run_cells_cell", "cell", "run"),
 )
 
 jobs = Table(
@@ -152,4 +181,44 @@ model_files = Table(
     Column("signature", String, nullable=False),  # size and time of the file and of what lies beside it
     Column("layout", String, nullable=False),
     Column("facts", JSON, nullable=False),
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("ballot", String, primary_key=True),  # chosen by the voter's side: a repetition is known as one
+    Column("number", Integer, primary_key=True),
+    Column("showing", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("voter", String, nullable=False),
+    Column("run", String, nullable=False),
+    Column("prompt", String, nullable=False),
+    Column("prompt_id", String, nullable=False),
+    Column("suite", String, nullable=False),
+    Column("category", String, nullable=False),
+    Column("seed", String, nullable=False),  # as text: other tools draw seeds up to 2**64
+    Column("first_image", String, nullable=False),  # a vote outlives its pictures: no foreign keys
+    Column("first_model", String, nullable=False),
+    Column("first_hash", String, nullable=False),
+    Column("second_image", String),  # NULL for a rating of one picture
+    Column("second_model", String),
+    Column("second_hash", String),
+    Column("outcome", String, nullable=False),
+    Column("stars", Integer),
+    Column("created", String, nullable=False),
+    Column("undone", String),  # when it was taken back
+    Index("ix_votes_showing", "showing", "number", unique=True),  # one showing takes one ballot
+    Index("ix_votes_voter", "voter"),
+    Index("ix_votes_undone", "undone"),
+)
+
+showings = Table(
+    "showings",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("voter", String, nullable=False),
+    Column("created", String, nullable=False),
+    Column("content", JSON, nullable=False),  # whose the pictures are; gone once there is a vote
+    Index("ix_showings_created", "created"),
 )

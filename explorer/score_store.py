@@ -94,6 +94,12 @@ class ScoreStore:
             with self._engine.begin() as connection:
                 connection.execute(statement, values)
 
+    def count(self) -> int:
+        """How many values are kept."""
+        query = sa.select(sa.func.count()).where(schema.scores.c.value.is_not(None))
+        with self._read.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def of_images(self, image_ids: Sequence[str]) -> list[ScoreRow]:
         """The newest score of each metric and tier for these pictures."""
         table = schema.scores
@@ -119,14 +125,39 @@ class ScoreStore:
 
     def newest_value(self, image_id: sa.ColumnElement[str], metric: str) -> sa.ScalarSelect[Any]:
         """SQL for the newest value of a metric beside a picture; for sorting."""
-        table = schema.scores
-        return (
-            sa.select(table.c.value)
-            .where(table.c.image_id == image_id, table.c.metric == metric)
-            .order_by(table.c.created.desc())
-            .limit(1)
-            .scalar_subquery()
+        return self._newest(schema.scores.c.value, image_id, metric).scalar_subquery()
+
+    def newest_failed(self, image_id: sa.ColumnElement[str], metric: str) -> sa.ColumnElement[bool]:
+        """SQL for whether a metric's newest look at a picture found something wrong.
+
+        That is a question with a wrong answer, or objects that are not as the prompt wants them.
+        """
+        detail = schema.scores.c.detail
+        asked = sa.func.json_each(detail, "$.questions").table_valued("value")
+        wrong = sa.exists(
+            sa.select(1).select_from(asked).where(sa.func.json_extract(asked.c.value, "$.right") == 0)
         )
+        missed = sa.and_(schema.scores.c.value == 0, sa.func.json_type(detail, "$.boxes").is_not(None))
+        return self._newest(sa.or_(wrong, missed), image_id, metric).scalar_subquery()
+
+    def newest_values(self, image_ids: Sequence[str], metric: str) -> dict[str, float]:
+        """The newest value of a metric for those pictures that have one."""
+        table, found = schema.scores.c, dict[str, float]()
+        with self._read.connect() as connection:
+            for part in in_parts(image_ids):
+                query = sa.select(table.image_id, table.value).order_by(table.created)
+                query = query.where(
+                    table.metric == metric, table.image_id.in_(part), table.value.is_not(None)
+                )
+                found |= {row.image_id: row.value for row in connection.execute(query)}
+        return found
+
+    def _newest(
+        self, wanted: sa.ColumnElement[Any], image_id: sa.ColumnElement[str], metric: str
+    ) -> sa.Select[Any]:
+        table = schema.scores
+        query = sa.select(wanted).where(table.c.image_id == image_id, table.c.metric == metric)
+        return query.order_by(table.c.created.desc()).limit(1)
 
 
 def score_row(row: sa.Row[Any]) -> ScoreRow:

@@ -86,14 +86,14 @@ def intervals(values: Floats, level: float = LEVEL, counts: Floats | None = None
     means = bootstrap_means(values, counts)
     for size in np.unique(several):
         same = sizes == size
-        tail = _tail(int(size), level)
+        tail = tail_share(int(size), level)
         # The slower function only where a resample may hold no value at all.
         quantile = np.quantile if np.isfinite(means[same]).all() else np.nanquantile
         low[same], high[same] = quantile(means[same], [tail, 1 - tail], axis=1)
     return Intervals(mean, low, high)
 
 
-def _tail(size: int, level: float) -> float:
+def tail_share(size: int, level: float = LEVEL) -> float:
     """Share of resampled means outside the interval, on each side, for so many prompts."""
     from scipy.special import ndtr, stdtrit
 

@@ -7,16 +7,19 @@ here does I/O or imports a heavy library; every layer may import these files.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from explorer.facts import FAMILY_NAMES
 from explorer.facts import Family as Family
 from explorer.facts import ModelFacts as ModelFacts
 
+if TYPE_CHECKING:
+    from metrics import Question, Scene
+
 Layout = Literal["diffusers", "single_file", "transformer_only"]
 Difficulty = Literal["easy", "medium", "hard"]
-Tier = Literal["bundled", "standard", "large"]
-JobKind = Literal["generate", "analyze", "fetch"]
+Tier = Literal["bundled", "light", "standard", "large"]
+JobKind = Literal["generate", "analyze", "fetch", "import"]
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 
 
@@ -164,6 +167,18 @@ class Prompt:
     difficulty: Difficulty = "medium"
     negative: str = ""
     """Overrides the request's negative prompt when not empty."""
+    questions: "tuple[Question, ...]" = ()
+    """What to ask about its pictures; empty: questions are made from the text."""
+    scene: "Scene | None" = None
+    """What a detector must find on them; None: made from the text."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form, as a suite file has it; what is empty is left out."""
+        plain = {name: getattr(self, name) for name in ("id", "text", "category", "difficulty", "negative")}
+        written: dict[str, Any] = {name: value for name, value in plain.items() if value}
+        if self.questions:
+            written["questions"] = [question.to_dict() for question in self.questions]
+        return written | ({"scene": self.scene.to_dict()} if self.scene else {})
 
 
 @dataclass(frozen=True, slots=True)

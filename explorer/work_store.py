@@ -5,7 +5,7 @@ model was in hand, so that one that kills the program again and again can be set
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
@@ -88,8 +88,18 @@ class WorkStore:
 
     def devices(self) -> list[str]:
         """The devices that something was measured on."""
+        query = sa.select(schema.timings.c.device).distinct()
         with self._read.connect() as connection:
-            return list(connection.execute(sa.select(schema.timings.c.device).distinct()).scalars())
+            found = connection.execute(query).scalars()
+            return [device for device in found if not device.startswith(SCORE_MARK)]
+
+    def scoring_speeds(self, device: str) -> dict[str, float]:
+        """Seconds a picture took each network of the metrics, on a device by its setting."""
+        return self.timings(f"{SCORE_MARK}{device}").loads
+
+    def keep_scoring_speeds(self, device: str, seconds: Mapping[str, float]) -> None:
+        """Keep what a picture took each network; newer figures replace older ones."""
+        self.keep_timings(f"{SCORE_MARK}{device}", Timings(loads=dict(seconds)))
 
     def timings(self, device: str) -> Timings:
         """The speeds measured on a device so far."""

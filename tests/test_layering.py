@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parent.parent
-SQL_FILES = {"storage", "score_store", "job_store", "model_store", "work_store", "database", "schema"}
+SQL_FILES = (
+    {"storage", "score_store", "job_store", "model_store", "work_store", "database", "schema"}
+    | {"image_store", "trash"}
+    | {"vote_store"}
+)
 DOWNLOADS = (
     *("fetcher", "delivery", "transfer", "civitai", "hub", "shelving", "meter", "identifier"),
     *("web", "exchange", "refusals", "offers", "sources", "options"),
@@ -23,38 +27,56 @@ IMPORTS = (
 
 FAMILIES = ("base", "stable_diffusion", "sd3", "flux", "zimage", "qwenimage", "pixart_sana")
 
+ARENA = (
+    *("arena_index", "deals", "pairing", "candidates", "casting", "blind_copies"),
+    *("ready_pairs", "vote_totals"),
+    *("ratings", "elo", "agreement", "trust"),
+)
+
 LAYERS: list[set[str]] = [
     {"benchmark_app"},
     {"explorer.ui.app"},
-    {f"explorer.ui.{name}_tab" for name in ("generate", "analyze", "gallery")} | {"explorer.ui.endpoints"},
-    {"explorer.cli", "explorer.cli_import", "explorer.cli_queue"},
+    {f"explorer.ui.{name}_tab" for name in ("generate", "analyze", "gallery", "arena")}
+    | {"explorer.ui.endpoints"},
+    {"explorer.cli", "explorer.cli_import", "explorer.cli_queue", "explorer.cli_reference"},
     {"explorer.api"},
-    {"explorer.summaries", "explorer.engine"},
+    {"explorer.summaries", "explorer.engine", "explorer.arena"},
     {"explorer.jobs"},
     {"explorer.worker", "explorer.generation", "explorer.analysis"},
-    {"explorer.exports", "explorer.bundle_import"},
+    {"explorer.exports", "explorer.bundle_import", "explorer.gallery"},
+    {"explorer.compare"},
+    {"explorer.lettering"},
     {"explorer.bundle_reader", "explorer.bundles", "explorer.html_report", "explorer.report_style"},
+    {"explorer.answering", "explorer.inventory", "explorer.tally", "explorer.selections"},
+    {f"explorer.{name}" for name in ARENA},
     {"explorer.reports", "explorer.tabular", "explorer.breakdowns", "explorer.comparisons"}
+    | {"explorer.vote_files"}
+    | {"explorer.points", "explorer.failed_questions"}
     | {"explorer.significance", "explorer.statistics", "explorer.score_tables"},
     {"explorer.imports"} | {f"explorer.imports.{name}" for name in IMPORTS},
     {"explorer.plans", "explorer.model_settings", "explorer.batches"},
     {"explorer.downloads"} | {f"explorer.downloads.{name}" for name in DOWNLOADS},
     {"explorer.environment"},
+    {"explorer.samples"},
+    {"explorer.reference_pictures", "explorer.reference_choices"},
     {"explorer.pipelines", "explorer.storage", "explorer.suites", "explorer.library", "explorer.checkpoints"}
-    | {"explorer.catalog"}
+    | {"explorer.catalog", "explorer.suite_questions", "explorer.question_files"}
     | {f"explorer.{name}" for name in ("drawing", "loading", "single_files", "placement", "loras")},
     {"explorer.families", "explorer.clip_tokenizer", "explorer.conditioning"}
     | {"explorer.lycoris", "explorer.lora_blocks", "explorer.module_names"}
     | {f"explorer.families.{name}" for name in FAMILIES},
     {"explorer.model_scan", "explorer.model_store", "explorer.pickles", "explorer.hashing"},
     {"explorer.recognition"} | {f"explorer.recognition.{name}" for name in RECOGNITION},
+    {"explorer.trash"},
+    {"explorer.image_store"},
     {"explorer.score_store", "explorer.job_store", "explorer.samplers", "explorer.recipes"}
-    | {"explorer.work_store"},
+    | {"explorer.work_store", "explorer.vote_store"},
     {"explorer.estimates"},
     {"explorer.database", "explorer.schema", "explorer.compute"},
     {"metrics"},
+    {"explorer.folders"},
     {"explorer.types", "explorer.errors", "explorer.settings", "explorer.requests", "explorer.events"}
-    | {"explorer.facts", "explorer.references", "explorer.whole_files"},
+    | {"explorer.facts", "explorer.references", "explorer.whole_files", "explorer.ballots"},
 ]
 """From the door down. Files of `explorer/ui` not named here lie between tabs and the API."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from explorer.compute import Tell
 from explorer.errors import Cancelled, InvalidRequest
 from explorer.events import Failed, ImageDone, Notice, Progress
+from explorer.image_store import image_path
 from explorer.imports.folders import Found
 from explorer.imports.foreign import label
 from explorer.imports.mapping import Mapper, cell_of
@@ -15,7 +16,7 @@ from explorer.imports.pictures import Unusable, as_png, read_bytes
 from explorer.imports.preview import Tally
 from explorer.plans import digest
 from explorer.requests import ImportRequest
-from explorer.storage import PNG_END, RunRecord, Storage, image_path
+from explorer.storage import PNG_END, RunRecord, Storage
 from explorer.types import Image, Suite
 
 

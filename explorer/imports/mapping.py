@@ -3,13 +3,14 @@
 Three layouts. `gen`: `MODEL/gen_000.png` in the order of a prompt list; with several seeds
 either `MODEL/seed_42/gen_000.png`, or file number = prompt number x seeds + place of the
 seed. `metadata`: each picture carries the recipe of the tool that made it. `ours`: pictures
-of this program, with the recipe they have.
+of this program, with the recipe they have. `folders`: whatever the picture carries; what it
+does not say of its model, the name of its sub-folder says.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
@@ -30,6 +31,8 @@ from explorer.types import Prompt, Recipe, Suite
 
 UNKNOWN_MODEL = "unknown model"
 ALL = "*"
+NO_PROMPT = Prompt(id="unknown", text="")
+"""Of a picture that does not say what was asked for."""
 _GEN = re.compile(r"gen_(\d{1,9})\.\w+", re.IGNORECASE)
 _SEED_FOLDER = re.compile(r"(?:seed[_-]?)?(\d{1,20})", re.IGNORECASE)
 _SHEET = re.compile(r"(?:xyz?_|prompt_matrix-)?grid-\d", re.IGNORECASE)
@@ -63,6 +66,8 @@ class Mapper:
     _by_text: dict[str, Prompt] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     """Model name -> identity."""
+    _folders: set[str] = field(default_factory=set)
+    """Names that a model has from its folder."""
     _kinds: TypeAdapter[Recipe] = field(default_factory=lambda: TypeAdapter(Recipe))
 
     def __post_init__(self) -> None:
@@ -73,7 +78,9 @@ class Mapper:
         """
         request = self.request
         if request.layout not in get_args(ImportLayout):
-            raise InvalidRequest(f"Unknown layout {request.layout!r}. There is: auto, gen, metadata, ours.")
+            raise InvalidRequest(
+                f"Unknown layout {request.layout!r}. There is: {', '.join(get_args(ImportLayout))}."
+            )
         if request.seeds < 1:
             raise InvalidRequest(f"The number of seeds must be 1 or more, not {request.seeds}.")
         self._by_text = by_text(self.prompts.prompts) if self.prompts else {}
@@ -106,7 +113,7 @@ class Mapper:
             check_file(found.path)
         place = self.place(found.file) if self.layout == "gen" else None
         opened = inspect(found.path if content is None else content, late_texts=place is None)
-        if self.layout in ("auto", "ours") and (
+        if self.layout in ("auto", "ours", "folders") and (
             ours := our_recipe(opened.texts.get(JSON_KEY, ""), self._kinds)
         ):
             return ours, opened
@@ -114,8 +121,10 @@ class Mapper:
             raise Unusable("carries no recipe of this program")
         if place is None and _SHEET.match(PurePosixPath(found.file).name):
             raise Unusable("is a sheet of several pictures, by its name")
-        told = recognise(opened) if place is None else _by_place(place)
-        prompt = self._prompt(told.prompt) if place is None else place.prompt
+        if place is not None:
+            return self._recipe(_by_place(place), place.prompt, opened, found.file), opened
+        told = self._told(opened, found.file)
+        prompt = self._prompt(told.prompt) if told.prompt else NO_PROMPT
         return self._recipe(told, prompt, opened, found.file), opened
 
     def place(self, file: str) -> Place:
@@ -138,6 +147,21 @@ class Mapper:
         model = "/".join(parts) or Path(self.request.folder).expanduser().resolve().name
         group = PurePosixPath(file).parent.as_posix()
         return Place(label(model), model if group == "." else group, number, expected, prompts[index], seed)
+
+    def _told(self, opened: Opened, file: str) -> ForeignRecipe:
+        """What the picture says of itself; in the `folders` layout its folder says the rest."""
+        if self.layout != "folders":
+            return recognise(opened)
+        parts = PurePosixPath(file).parts[:-1]
+        folder = label(parts[0] if parts else Path(self.request.folder).expanduser().resolve().name)
+        try:
+            told = recognise(opened)
+        except Unusable:
+            told = ForeignRecipe("", "")
+        if told.model or told.model_hash:
+            return told
+        self._folders.add(folder)
+        return replace(told, model=folder)
 
     def _prompt(self, words: str) -> Prompt:
         listed = self._by_text.get(pairing_text(words))
@@ -187,7 +211,9 @@ class Mapper:
         name = named or "+".join([chosen.get(base, base), *weights])
         renamed = bool(named) or base in chosen
         # Who gives two models one name says that they are the same.
-        who = [name] if renamed else [told.model_hash] if told.model_hash else [told.tool, base]
+        # A folder's name says who it was, whatever tool drew the picture.
+        tool = "" if base in self._folders else told.tool
+        who = [name] if renamed else [told.model_hash] if told.model_hash else [tool, base]
         loras = sorted((hashed or lora, weight) for lora, hashed, weight in told.loras)
         identity = digest(["import", who, [] if named else loras])
         if not renamed and self._names.setdefault(name, identity) != identity:

@@ -73,6 +73,7 @@ class Tally:
     _prompts: set[str] = field(default_factory=set)
     _cells: dict[int, str] = field(default_factory=dict)
     _twice: list[str] = field(default_factory=list)
+    _without_prompt: int = 0
     _numbers: dict[tuple[str, int], set[int]] = field(default_factory=dict)
     """Of the `gen` layout: (folder, how many files there should be) -> their numbers."""
 
@@ -81,10 +82,15 @@ class Tally:
         self.models[recipe.model] += 1
         tool = recipe.source.get("tool", "") if recipe.source else OURS
         self.tools[tool or "unknown"] += 1
-        self._prompts.add(recipe.prompt_id)
+        if recipe.prompt:
+            self._prompts.add(recipe.prompt_id)
+        else:
+            self._without_prompt += 1
         if len(self.rows) < MAX_ROWS:
             words = label(recipe.prompt)
             self.rows.append(ImportRow(label(file), recipe.model, words, recipe.seed, recipe.sampler, tool))
+        if not recipe.prompt:
+            return  # what nobody knows says nothing about being alike
         alike = (recipe.model, recipe.prompt_id, recipe.seed, recipe.sampler, recipe.steps, recipe.guidance)
         first = self._cells.setdefault(hash((*alike, recipe.width, recipe.height)), file)
         if first != file and len(self._twice) <= MAX_NOTES:
@@ -107,6 +113,12 @@ class Tally:
         ]
         if len(notes) > MAX_NOTES:
             notes = [*notes[:MAX_NOTES], "More pictures share a model, prompt, seed and settings."]
+        if self._without_prompt:
+            notes.append(
+                f"Pictures that do not say their prompt: {self._without_prompt:,}. What reads the prompt "
+                f"leaves "
+                "them unscored, and variety is measured over all of a model's together."
+            )
         return notes + self._missing()[:MAX_NOTES]
 
     def preview(self) -> ImportPreview:

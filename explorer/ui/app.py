@@ -18,9 +18,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import gradio as gr
 
 from explorer.ui.analyze_tab import build_analyze_tab
+from explorer.ui.arena_tab import build_arena_tab
 from explorer.ui.endpoints import add_endpoints
 from explorer.ui.forms import ui_errors
-from explorer.ui.gallery_tab import GalleryTab, build_gallery_tab, image_id_of
+from explorer.ui.gallery_tab import build_gallery_tab, image_id_of
+from explorer.ui.gallery_view import GalleryTab
 from explorer.ui.generate_tab import GenerateHandles, build_generate_tab
 from explorer.ui.job_view import Updates
 from explorer.ui.models_panel import Browsing, ModelsPanel, add_to_comparison, build_models_panel
@@ -30,6 +32,7 @@ from explorer.ui.widgets import model_choices
 _log = logging.getLogger(__name__)
 
 TITLE = "Model Benchmark Explorer"
+SCRIPTS, STYLES = ("page.js", "gallery.js", "arena.js"), ("theme.css", "gallery.css", "arena.css")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_UPLOAD = "500mb"
 """A zip of a few thousand pictures; larger ones go through the command line."""
@@ -55,6 +58,8 @@ def build_app(explorer: Explorer) -> gr.Blocks:
                 build_analyze_tab(explorer, analyze_tab)
             with gr.Tab("Gallery", id="gallery") as gallery_tab:
                 gallery = build_gallery_tab(explorer, gallery_tab)
+            with gr.Tab("Arena", id="arena") as arena_tab:
+                build_arena_tab(explorer, arena_tab)
         models = build_models_panel(explorer, page)
         _wire(explorer, tabs, generate, gallery)
         _wire_models(explorer, tabs, generate, models)
@@ -66,10 +71,11 @@ def build_app(explorer: Explorer) -> gr.Blocks:
 def launch_options(explorer: Explorer) -> dict[str, Any]:
     """What `Blocks.launch` needs for this page, apart from where it serves."""
     settings = explorer.settings
-    script = (settings.assets / "page.js").read_text(encoding="utf-8")
+    script = "".join((settings.assets / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style = "".join((settings.assets / name).read_text(encoding="utf-8") for name in STYLES)
     return {
         "theme": make_theme(),
-        "css": (settings.assets / "theme.css").read_text(encoding="utf-8"),
+        "css": style,
         "head": f"<script>{script}</script>",
         "allowed_paths": [str(settings.images.resolve()), str(settings.exports.resolve())],
         "max_file_size": MAX_UPLOAD,
@@ -137,11 +143,12 @@ def make_theme() -> gr.themes.Base:
 
 
 def _use_workspace(explorer: Explorer) -> None:
-    """Gradio writes below the workspace, and serves thumbnails without copying them."""
+    """Gradio writes below the workspace, and serves thumbnails and blind copies without copying them."""
     settings = explorer.settings
     os.environ["GRADIO_TEMP_DIR"] = str((settings.root / "gradio").resolve())
-    settings.thumbnails.mkdir(parents=True, exist_ok=True)
-    gr.set_static_paths([settings.thumbnails.resolve()])
+    for folder in (settings.thumbnails, settings.arena):
+        folder.mkdir(parents=True, exist_ok=True)
+    gr.set_static_paths([settings.thumbnails.resolve(), settings.arena.resolve()])
 
 
 def _wire_models(explorer: Explorer, tabs: gr.Tabs, generate: GenerateHandles, panel: ModelsPanel) -> None:

@@ -10,20 +10,23 @@ from typing import Any
 
 import gradio as gr
 
+from explorer.answering import Answering, check_answerer
 from explorer.api import Explorer
 from explorer.errors import UnknownName
 from explorer.requests import AnalyzeRequest, FetchRequest, GenerateRequest, ImageQuery, Sampling
 from explorer.types import Image
+from explorer.ui.arena_endpoints import arena_endpoints
 from explorer.ui.forms import read_secret, ui_errors
 from explorer.ui.job_endpoints import job_endpoints
 
 Record = dict[str, Any]
 MAX_PAGE = 500
+SORTS = ("prompt", "newest", "score")
 
 
 def add_endpoints(explorer: Explorer) -> None:
     """Add every endpoint to the Blocks being built."""
-    for make in (_listing, _work, job_endpoints, _getting, _results):
+    for make in (_listing, _work, job_endpoints, _getting, _results, arena_endpoints):
         for function in make(explorer):
             gr.api(function, api_name=function.__name__, concurrency_limit=None)
     _add_export(explorer)
@@ -136,7 +139,14 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
             return {"job": job.id, "analyze_job": following.id if following else None, "run": job.run}
 
     def analyze(
-        run: str = "", metrics: list[str] | None = None, tier: str = "bundled", download: bool = False
+        run: str = "",
+        metrics: list[str] | None = None,
+        tier: str = "bundled",
+        download: bool = False,
+        answerer: str = "",
+        most_requests: int | None = None,
+        most_dollars: float | None = None,
+        reference: str = "",
     ) -> Record:
         """Score the pictures of a run.
 
@@ -145,14 +155,29 @@ def _work(explorer: Explorer) -> list[Callable[..., Any]]:
             metrics: Ids of metrics; none takes clip_score.
             tier: Size of the networks: bundled, standard or large.
             download: Fetch the networks that are missing.
+            answerer: Who answers questions about pictures: local:MODEL, gemini[:MODEL] or openai:MODEL; none
+                takes the network of the tier. A service gets the pictures. Its key comes from the
+                environment of the program only.
+            most_requests: How many requests a service may get; none sets no limit.
+            most_dollars: What they may cost; needs EXPLORER_ANSWER_PRICE.
+            reference: Set of good pictures that whole folders are compared with, such as references/good.
 
         Returns:
             job: id to follow with /job. run: as given.
         """
         with ui_errors():
             request = AnalyzeRequest(
-                tuple(metrics or ("clip_score",)), _any(tier), run=run, download=download
+                tuple(metrics or ("clip_score",)),
+                _any(tier),
+                run=run,
+                download=download,
+                reference=reference,
+                answerer=answerer,
+                most_requests=most_requests,
+                most_dollars=most_dollars,
             )
+            check_answerer(request)
+            Answering(explorer.settings).check_key(request)
             job = explorer.queue.submit(request)
             return {"job": job.id, "run": job.run}
 
@@ -197,7 +222,22 @@ def _getting(explorer: Explorer) -> list[Callable[..., Any]]:
 
 
 def _results(explorer: Explorer) -> list[Callable[..., Any]]:
-    def images(run: str = "", model: str = "", limit: int = 60, offset: int = 0) -> Record:
+    def images(
+        run: str = "",
+        model: str = "",
+        limit: int = 60,
+        offset: int = 0,
+        search: str = "",
+        category: str = "",
+        difficulty: str = "",
+        seed: int | None = None,
+        sort: str = "prompt",
+        metric: str = "clip_score",
+        lowest: float | None = None,
+        highest: float | None = None,
+        favourite: bool = False,
+        stars: int = 0,
+    ) -> Record:
         """List pictures with their recipes and scores.
 
         Args:
@@ -205,6 +245,16 @@ def _results(explorer: Explorer) -> list[Callable[..., Any]]:
             model: Name of a model; empty takes all.
             limit: At most this many, up to 500.
             offset: How many to leave out at the start.
+            search: Words that the prompt must hold, in any order.
+            category: Of the prompt; empty takes all.
+            difficulty: easy, medium or hard; empty takes all.
+            seed: Only this one.
+            sort: prompt, newest or score.
+            metric: What score sorts by, best first, and what lowest and highest bound.
+            lowest: Only pictures with at least this value.
+            highest: Only pictures with at most this value.
+            favourite: Only pictures that are marked so.
+            stars: Only pictures with at least so many, 1 to 5.
 
         Returns:
             total: how many there are. images: id, recipe fields and scores (by metric) of each.
@@ -213,8 +263,23 @@ def _results(explorer: Explorer) -> list[Callable[..., Any]]:
             known = [record.id for record in explorer.runs()]
             if run and run not in known:
                 raise UnknownName("run", run, known)
+            if sort not in SORTS:
+                raise UnknownName("order", sort, SORTS)
             query = ImageQuery(
-                run=run, model=model, offset=max(0, offset), limit=min(max(1, limit), MAX_PAGE)
+                run=run,
+                model=model,
+                category=category,
+                sort=_any(sort),
+                metric=metric,
+                offset=max(0, offset),
+                limit=min(max(1, limit), MAX_PAGE),
+                search=search,
+                difficulty=difficulty,
+                seed=seed,
+                favourite=favourite,
+                stars=stars,
+                lowest=lowest,
+                highest=highest,
             )
             page = explorer.images(query)
             return {"total": page.total, "images": [_image(explorer, image) for image in page.images]}

@@ -5,7 +5,7 @@ together. Nothing here talks to the Explorer.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
@@ -59,7 +59,8 @@ class GenerateForm:
 class ScoreForm:
     """The widgets of an `AnalyzeRequest`; the run comes from elsewhere on the page."""
 
-    metrics: gr.Dropdown
+    metrics: gr.Dropdown | gr.HTML
+    """A list to pick from, or cards to tick; either way its value is a list of ids."""
     tier: gr.Dropdown
     download: gr.Checkbox
     """Shown only where something would have to be fetched."""
@@ -74,6 +75,15 @@ class GalleryForm:
     category: gr.Dropdown
     sort: gr.Dropdown
     metric: gr.Dropdown
+    search: gr.Textbox
+    difficulty: gr.Dropdown
+    seed: gr.Textbox
+    group: gr.Dropdown
+    favourite: gr.Checkbox
+    stars: gr.Dropdown
+    lowest: gr.Textbox
+    highest: gr.Textbox
+    failed: gr.Checkbox
 
 
 def widgets(*forms: GenerateForm | ScoreForm | GalleryForm) -> set[Component]:
@@ -168,13 +178,16 @@ def read_sampling(form: GenerateForm, data: FormData) -> Sampling:
     )
 
 
-def read_analyze(form: ScoreForm, data: FormData, run: str = "") -> AnalyzeRequest:
-    """The request to score a run with the chosen metrics."""
+def read_analyze(
+    form: ScoreForm, data: FormData, run: str = "", models: Sequence[str] = ()
+) -> AnalyzeRequest:
+    """The request to score a run, or some of its models, with the chosen metrics."""
     return AnalyzeRequest(
         metrics=tuple(data[form.metrics] or ()),
         tier=data[form.tier],
         run=run,
         download=bool(data[form.download]),
+        models=tuple(models),
     )
 
 
@@ -186,12 +199,33 @@ def read_gallery(form: GalleryForm, data: FormData) -> ImageQuery:
         category=data[form.category] or "",
         sort=data[form.sort],
         metric=data[form.metric] or "",
+        search=str(data[form.search] or "").strip(),
+        difficulty=data[form.difficulty] or "",
+        seed=_whole_or_blank("seed", data[form.seed]),
+        group=data[form.group] or "",
+        favourite=bool(data[form.favourite]),
+        stars=int(data[form.stars] or 0),
+        lowest=_number_or_blank("lowest score", data[form.lowest]),
+        highest=_number_or_blank("highest score", data[form.highest]),
+        failed=bool(data[form.failed]),
     )
 
 
 def read_secret(text: str | None) -> SecretStr | None:
     """A token as written, out of sight of logs; None when nothing was written."""
     return SecretStr(text) if text and text.strip() else None
+
+
+def read_limit(name: str, value: str | None) -> float | None:
+    """A limit of nought or more; None when none was written.
+
+    Raises:
+        InvalidRequest: It is no such number; says which field.
+    """
+    limit = _number_or_blank(name, value)
+    if limit is not None and not 0 <= limit < float("inf"):
+        raise InvalidRequest(f"The {name} must be 0 or more.")
+    return limit
 
 
 @contextmanager
@@ -227,3 +261,8 @@ def _whole(name: str, value: Any) -> int:
 def _whole_or_blank(name: str, value: str | None) -> int | None:
     text = (value or "").strip()
     return _whole(name, text) if text else None
+
+
+def _number_or_blank(name: str, value: str | None) -> float | None:
+    text = (value or "").strip()
+    return _number(name, text) if text else None

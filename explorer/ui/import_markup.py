@@ -21,7 +21,8 @@ def preview_view(found: ImportPreview, notes: Sequence[str]) -> str:
         notes: What else is to be said, of the upload.
     """
     models = ", ".join(f"{name} ({number:,})" for name, number in found.models.items())
-    told = f"{count(found.pictures, 'picture')} of {count(found.prompts, 'prompt')}."
+    of = f"of {count(found.prompts, 'prompt')}" if found.prompts else "of unknown prompts"
+    told = f"{count(found.pictures, 'picture')} {of}."
     told += f" {'Model' if len(found.models) == 1 else 'Models'}: {models}." if models else ""
     return (
         f'<p data-import="preview">{escape(told)}</p>{_table(found)}'
@@ -50,7 +51,7 @@ def ended_view(taking: Taking) -> str:
     if taking.error:
         head = f'<p class="x-reason">{escape(taking.error)}</p>'
     else:
-        head = f"<p><b>Done.</b> {escape(', '.join(_counts(taking)))}. The new run is shown below.</p>"
+        head = f"<p><b>Done.</b> {escape(', '.join(_counts(taking)))}. It is the run that is shown now.</p>"
     return head + _unread(taking.unread, taking.unread_files) + _notes(taking.notices)
 
 
@@ -77,7 +78,7 @@ def _table(found: ImportPreview) -> str:
 
 def _row(row: ImportRow) -> str:
     seed = "unknown" if row.seed < 0 else str(row.seed)
-    values = (row.model, row.prompt, seed, row.sampler or "unknown", row.tool or "unknown")
+    values = (row.model, row.prompt or "unknown", seed, row.sampler or "unknown", row.tool or "unknown")
     cells = "".join(
         f'<td data-label="{name}">{escape(value)}</td>'
         for name, value in zip(_COLUMNS[1:], values, strict=True)

@@ -3,10 +3,12 @@
 import contextlib
 import logging
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from explorer.api import Explorer
+from explorer.bundle_reader import Bundle
 from explorer.errors import ExplorerError
 from explorer.events import Event, Failed, ImageDone, Notice, Progress
 from explorer.imports.preview import MAX_ROWS, Unread
@@ -26,11 +28,38 @@ class Looked:
     sent: tuple[Path, ...]
     """What Gradio keeps of it."""
 
+    def take(self, explorer: Explorer, cancel: threading.Event) -> Iterator[Event]:
+        """Take the pictures in."""
+        return explorer.import_pictures(self.request, cancel)
+
     def forget(self) -> None:
         """Delete what Gradio keeps: a zip may be as large as the run."""
         for file in self.sent:
             with contextlib.suppress(OSError):
                 file.unlink()
+
+    def clean(self) -> None:
+        """Delete what was unpacked, whatever happened."""
+        self.upload.remove()
+
+
+@dataclass(frozen=True, slots=True)
+class LookedBundle:
+    """A results bundle that was read and found sound; it is taken from the file that was sent."""
+
+    bundle: Bundle
+
+    def take(self, explorer: Explorer, cancel: threading.Event) -> Iterator[Event]:
+        """Take its pictures and scores in."""
+        return explorer.import_bundle(self.bundle, cancel)
+
+    def forget(self) -> None:
+        """Delete what Gradio keeps."""
+        with contextlib.suppress(OSError):
+            self.bundle.path.unlink()
+
+    def clean(self) -> None:
+        """Nothing was unpacked."""
 
 
 @dataclass(slots=True)
@@ -38,7 +67,7 @@ class Taking:
     """Takes pictures in and counts; the page looks at it from another thread."""
 
     explorer: Explorer
-    looked: Looked
+    looked: Looked | LookedBundle
     cancel: threading.Event = field(default_factory=threading.Event)
     progress: Progress = field(default_factory=lambda: Progress(0, 0))
     new: int = 0
@@ -57,7 +86,7 @@ class Taking:
     def work(self) -> None:
         """Do it to the end; what was sent is away afterwards, whatever happened."""
         try:
-            for event in self.explorer.import_pictures(self.looked.request, self.cancel):
+            for event in self.looked.take(self.explorer, self.cancel):
                 self._count(event)
             self.run = self._find_run()
             self.looked.forget()
@@ -67,7 +96,7 @@ class Taking:
             _log.exception("An import from the page failed")
             self.error = UNEXPECTED
         finally:
-            self.looked.upload.remove()
+            self.looked.clean()
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Progress):

@@ -16,8 +16,9 @@ from explorer.api import Explorer
 from explorer.errors import InvalidRequest
 from explorer.ui import markup
 from explorer.ui.forms import ui_errors
+from explorer.ui.results_view import Results, build_leaderboard, show_results
 from explorer.ui.snapshots import Snapshot, find_jobs, status_html, take
-from explorer.ui.widgets import Results, build_grid, build_results, show_results
+from explorer.ui.widgets import build_grid
 
 POLL_SECONDS = 0.25
 PATIENCE = 8
@@ -71,7 +72,7 @@ def build_job_view(name: str, *, pictures: bool) -> JobView:
                 notify = gr.Button("Tell me when it is done", size="sm", elem_id=f"{name}-notify")
                 notify.click(None, None, None, js=_ASK_TO_NOTIFY, api_visibility="private")
         problems = gr.HTML(visible=False, elem_id=f"{name}-problems")
-        results = build_results(name) if pictures else None
+        results = build_leaderboard(name) if pictures else None
         open_gallery = None
         gallery = None
         if pictures:
@@ -130,7 +131,8 @@ def render(explorer: Explorer, view: JobView, before: Snapshot | None, now: Snap
     if view.idle is not None and (before is None or before.active != now.active):
         updates[view.idle] = gr.Column(visible=not now.active)
     if before is None or (before.failures, before.notices) != (now.failures, now.notices):
-        text = markup.problems(now.failures, now.notices)
+        taken = now.draw is not None and now.draw.kind == "import"
+        text = markup.problems(now.failures, now.notices, "Not taken" if taken else "Not made")
         updates[view.problems] = gr.HTML(text, visible=bool(text))
     if view.pictures is not None and (before is None or before.pictures != now.pictures):
         shown = [(picture.path, picture.caption) for picture in now.pictures]
@@ -138,8 +140,8 @@ def render(explorer: Explorer, view: JobView, before: Snapshot | None, now: Snap
     if view.open_gallery is not None and (before is None or bool(before.pictures) != bool(now.pictures)):
         updates[view.open_gallery] = gr.Button(visible=bool(now.pictures))
     if view.results is not None and (before is None or before.rows != now.rows):
-        comparisons = explorer.comparisons(now.run) if now.rows else []
-        updates.update(show_results(explorer, view.results, now.rows, comparisons))
+        found = explorer.results(now.run) if now.rows else None
+        updates.update(show_results(explorer, view.results, found))
     return updates
 
 

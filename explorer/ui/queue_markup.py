@@ -17,7 +17,7 @@ STATES = {
     "failed": "failed",
     "cancelled": "cancelled",
 }
-KINDS = {"generate": "Draw", "analyze": "Score", "fetch": "Fetch"}
+KINDS = {"generate": "Draw", "analyze": "Score", "fetch": "Fetch", "import": "Take in"}
 _STEER = {
     "queued": ("show", "first", "earlier", "later", "pause", "cancel"),
     "running": ("show", "pause", "cancel"),
@@ -86,7 +86,7 @@ def _button(action: str, job: Job) -> str:
 
 def _standing(job: Job, *, scored: bool) -> str:
     """Where a job stands, in a few words."""
-    kind = "Draw and score" if scored else KINDS[job.kind]
+    kind = f"{KINDS[job.kind]} and score" if scored else KINDS[job.kind]
     count = f"{job.done:,} of {job.total:,}" if job.total and (job.active or job.done) else ""
     failed = f"{job.failed:,} not made" if job.failed else ""
     left = time_left(job.seconds_left) if job.state == "running" else ""

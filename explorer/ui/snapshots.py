@@ -111,10 +111,14 @@ def status_html(snapshot: Snapshot) -> str:
     inside = job.step / job.steps / job.total if job.active and job.steps and job.total else 0.0
     percent = min(100.0, 100 * (share + inside))
     parts: list[str] = []
+    lines: list[str] = []
     if job.state == "running":
         step = f"step {job.step} of {job.steps}" if job.steps else ""
-        parts = [time_left(job.seconds_left), _rate(job), step, job.message]
+        first, *lines = job.message.split("\n")
+        parts = [time_left(job.seconds_left), _rate(job), step, first]
     details = "".join(f"<span>{escape(text)}</span>" for text in parts if text)
+    counts = "".join(f"<li>{escape(text)}</li>" for text in lines)
+    counts = f'<ul class="x-tally">{counts}</ul>' if counts else ""
     return (
         f'<div class="x-job x-{escape(job.state)}" data-state="{escape(job.state)}" '
         f'data-percent="{percent:.0f}">'
@@ -122,7 +126,7 @@ def status_html(snapshot: Snapshot) -> str:
         f'<h2>{escape(headline(snapshot))}</h2><p class="x-quiet">{escape((snapshot.draw or job).title)}</p>'
         f'<div class="x-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent:.0f}" aria-label="Progress"><i style="width:{percent:.1f}%"></i></div>'
-        f'<p class="x-details">{details}</p></div>'
+        f'<p class="x-details">{details}</p>{counts}</div>'
     )
 
 
@@ -131,12 +135,16 @@ def headline(snapshot: Snapshot) -> str:
     job = snapshot.current
     if job.kind == "fetch":
         return _fetching(job)
+    if job.kind == "import":
+        return _taking(job)
     drawing = job.kind == "generate"
     count = f"{job.done} of {job.total}" if job.total else ""
     if job.state == "queued":
         return "Waiting for its turn" if drawing or snapshot.draw is None else "About to score the pictures"
     if job.state == "running":
-        return f"{'Drawing' if drawing else 'Scoring'} pictures: {count or 'getting ready'}"
+        if drawing:
+            return f"Drawing pictures: {count or 'getting ready'}"
+        return f"Scoring: {f'{job.done:,} of {job.total:,} values' if job.total else 'getting ready'}"
     if job.state == "paused":
         return f"Paused{f' at {count}' if count else ''}. Resume goes on where it stopped."
     if job.state == "cancelled":
@@ -146,9 +154,31 @@ def headline(snapshot: Snapshot) -> str:
     failed = sum(part.failed for part in (snapshot.draw, snapshot.score) if part is not None)
     missing = f", {failed} not made (see below)" if failed else ""
     if snapshot.draw is None:
-        return f"Done: scored{missing}"
+        return f"Done: scored{_computed(job)}{missing}"
+    if snapshot.draw.kind == "import":
+        files = "file" if snapshot.draw.failed == 1 else "files"
+        lost = f", {snapshot.draw.failed:,} {files} not taken (see below)" if snapshot.draw.failed else ""
+        return f"Done: {snapshot.draw.done - snapshot.draw.failed:,} pictures taken in and scored{lost}"
     scored = " and scored" if snapshot.score is not None else ""
     return f"Done: {snapshot.draw.done - snapshot.draw.failed} pictures drawn{scored}{missing}"
+
+
+def _computed(job: Job) -> str:
+    """How much of a scoring was new work."""
+    if not job.done or job.made >= job.done:
+        return ""
+    return f", {job.made:,} of {job.done:,} values computed, the others known before"
+
+
+def _taking(job: Job) -> str:
+    count = f"{job.done:,} of {job.total:,}" if job.total else "looking"
+    return {
+        "queued": "Waiting for its turn",
+        "running": f"Taking pictures in: {count}",
+        "paused": f"Paused at {count}. Resume goes on where it stopped.",
+        "cancelled": "Stopped. What was taken is kept; start again to continue.",
+        "failed": f"The folder could not be taken in: {job.error or 'the reason is in the log'}",
+    }.get(job.state, f"{job.done - job.failed:,} pictures taken in")
 
 
 def _fetching(job: Job) -> str:
@@ -166,8 +196,9 @@ def _stages(snapshot: Snapshot) -> str:
     parts = []
     for name, job in (("Draw", snapshot.draw), ("Score", snapshot.score)):
         if job is not None and job.kind != "fetch":
+            name = "Take in" if job.kind == "import" else name
             current = ' aria-current="step"' if job is snapshot.current and job.active else ""
-            parts.append(f'<span class="x-stage x-{escape(job.state)}"{current}>{name}</span>')
+            parts.append(f'<span class="x-phase x-{escape(job.state)}"{current}>{name}</span>')
     return "".join(parts)
 
 

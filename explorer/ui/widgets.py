@@ -1,46 +1,28 @@
-"""Widgets that several tabs share: pickers for models, suites, runs and metrics; results."""
+"""Widgets that several tabs share: pickers for models, suites, runs and metrics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_args
+from typing import get_args
 
 import gradio as gr
-from gradio.components import Component
 
 from explorer.api import Explorer
-from explorer.comparisons import Comparison
 from explorer.errors import ExplorerError
 from explorer.requests import AnalyzeRequest
-from explorer.types import LeaderboardRow, Model, Run, Tier
+from explorer.types import Model, Run, Tier
 from explorer.ui import markup
-from explorer.ui.charts import leaderboard_figure
 from explorer.ui.forms import ScoreForm, ui_errors
 
 Choices = list[tuple[str, str]]
 DEFAULT_METRICS = ["clip_score"]
 TIER_NAMES: dict[Tier, str] = {
     "bundled": "Bundled: small, nothing to fetch",
+    "light": "Light: fetched once, the smallest of each",
     "standard": "Standard: fetched once",
     "large": "Large: fetched once, slow without a GPU",
 }
 ALL = ""
 """Value of the choice that filters nothing."""
-
-
-@dataclass(frozen=True)
-class Results:
-    """A leaderboard in words, as a table and as a plot."""
-
-    panel: gr.Column
-    verdicts: gr.HTML
-    plot: gr.Plot
-    table: gr.HTML
-
-    @property
-    def outputs(self) -> list[Component]:
-        """Every widget `show_results` may change."""
-        return [self.panel, self.verdicts, self.plot, self.table]
 
 
 def build_grid(columns: int, name: str, *, visible: bool = True) -> gr.Gallery:
@@ -68,32 +50,6 @@ def build_delivery(name: str) -> tuple[gr.DownloadButton, str]:
     return gr.DownloadButton(visible="hidden", elem_id=name), click
 
 
-def build_results(name: str) -> Results:
-    """Lay out an empty, hidden leaderboard."""
-    with gr.Column(visible=False, elem_id=f"{name}-results") as panel:
-        verdicts = gr.HTML(elem_id=f"{name}-verdicts")
-        plot = gr.Plot(show_label=False, container=False, elem_id=f"{name}-plot")
-        table = gr.HTML(elem_id=f"{name}-leaderboard")
-    return Results(panel, verdicts, plot, table)
-
-
-def show_results(
-    explorer: Explorer,
-    results: Results,
-    rows: Sequence[LeaderboardRow],
-    comparisons: Sequence[Comparison],
-) -> dict[Component, Any]:
-    """Fill in a leaderboard; without rows it is hidden."""
-    cards = cards_by_id(explorer)
-    figure = leaderboard_figure(rows, {key: card.name for key, card in cards.items()})
-    return {
-        results.panel: gr.Column(visible=bool(rows)),
-        results.verdicts: markup.verdicts(rows, comparisons, cards),
-        results.table: markup.leaderboard(rows, cards),
-        results.plot: gr.Plot(figure, visible=figure is not None),
-    }
-
-
 def build_score_form(explorer: Explorer, name: str) -> ScoreForm:
     """The pickers for metrics and for the size of the networks behind them."""
     metrics = gr.Dropdown(
@@ -110,20 +66,16 @@ def build_score_form(explorer: Explorer, name: str) -> ScoreForm:
         elem_id=f"{name}-tier",
     )
     download = gr.Checkbox(label="Fetch it", visible=False, elem_id=f"{name}-download")
-    _ask_before_fetching(explorer, ScoreForm(metrics, tier, download))
+    ask_before_fetching(explorer, ScoreForm(metrics, tier, download))
     return ScoreForm(metrics, tier, download)
 
 
-def _ask_before_fetching(explorer: Explorer, form: ScoreForm) -> None:
+def ask_before_fetching(explorer: Explorer, form: ScoreForm) -> None:
     """Say what would be fetched, how large and under which licence; nothing is without a yes."""
 
     def ask(metrics: list[str] | None, tier: Tier) -> gr.Checkbox:
         with ui_errors():
-            absent = explorer.needed_downloads(AnalyzeRequest(tuple(metrics or ()), tier))
-            told = [f"{card.id}: {card.download_mb:,} MB, licence {card.licence}" for card in absent]
-            label = f"Fetch {sum(card.download_mb for card in absent):,} MB first"
-            # Another choice is another question: the yes to the last one does not count.
-            return gr.Checkbox(False, label=label, info="; ".join(told), visible=bool(told))
+            return fetching_question(explorer, AnalyzeRequest(tuple(metrics or ()), tier))
 
     for widget in (form.metrics, form.tier):
         widget.change(
@@ -134,6 +86,15 @@ def _ask_before_fetching(explorer: Explorer, form: ScoreForm) -> None:
             show_progress="hidden",
             api_visibility="private",
         )
+
+
+def fetching_question(explorer: Explorer, request: AnalyzeRequest) -> gr.Checkbox:
+    """What would be fetched for a request, to be said yes to; hidden where nothing would."""
+    absent = explorer.needed_downloads(request)
+    told = [f"{card.id}: {card.download_mb:,} MB, licence {card.licence}" for card in absent]
+    label = f"Fetch {sum(card.download_mb for card in absent):,} MB first"
+    # Another choice is another question: the yes to the last one does not count.
+    return gr.Checkbox(False, label=label, info="; ".join(told), visible=bool(told))
 
 
 def cards_by_id(explorer: Explorer) -> markup.Cards:

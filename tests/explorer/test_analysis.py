@@ -89,13 +89,28 @@ def test_prompts_outside_the_small_world_are_unscored_with_the_reason(explorer: 
 def test_the_latest_analysis_has_the_last_word(explorer: Explorer) -> None:
     list(explorer.generate(SMALL))
     values = {event.score.image_id: event.score.value for event in scored(explorer, SCORE)}
-    whole = explorer.settings
-    explorer.settings = whole.model_copy(update={"assets": whole.root / "nothing here"})
-    scored(explorer, SCORE)
+    settings = explorer.settings
+    without = Explorer(settings.model_copy(update={"assets": settings.root / "nothing here"}))
+    scored(without, SCORE)
+    without.close()
     assert {row.value for row in explorer.scores()} == {None}
-    explorer.settings = whole
     assert all(event.cached for event in scored(explorer, SCORE))
     assert {row.image_id: row.value for row in explorer.scores()} == values
+
+
+def test_pictures_are_compared_with_the_references_of_their_prompt(explorer: Explorer) -> None:
+    list(explorer.generate(SMALL))
+    request = AnalyzeRequest(("reference_similarity",), "bundled")
+    assert all("reference" in (event.score.reason or "") for event in scored(explorer, request))
+    picture = explorer.storage.run_images(explorer.runs()[0].id)[0]
+    place = explorer.settings.references / "tiny" / f"{picture.recipe.prompt_id}.png"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(picture.path.read_bytes())
+    values = {event.score.image_id: event.score.value for event in scored(explorer, request)}
+    assert values[picture.id] == pytest.approx(1.0, abs=1e-6)
+    of_prompt = [value for value in values.values() if value is not None]
+    assert len(of_prompt) == 4
+    assert min(of_prompt) < 0.99
 
 
 def test_cancel_keeps_what_was_scored(explorer: Explorer) -> None:

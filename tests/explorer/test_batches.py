@@ -55,7 +55,7 @@ def test_a_plan_is_models_with_their_lora_sets_times_suites() -> None:
                 trigger_words=True,
             ),
             (),
-            AnalyzeRequest((), "large"),
+            AnalyzeRequest((), "large", answerer="gemini", most_requests=50, most_dollars=1.5),
         ),
         Batch(GenerateRequest(("a", "b"), suite="s", categories=("c", "d"))),
     ],

@@ -419,3 +419,25 @@ def test_what_is_no_bundle_says_so(path: Path, tmp_path: Path) -> None:
         archive.writestr("readme.txt", "hello")
     with pytest.raises(InvalidRequest, match=r"has no manifest\.json"):
         read_bundle(tmp_path / "other.zip")
+
+
+def test_votes_travel_with_the_pictures_and_count_once(storage: Storage, tmp_path: Path) -> None:
+    from explorer.ballots import Entrant
+    from tests.explorer.voted import ballot
+
+    results = drawn_run(storage)
+    pair = [Entrant(image.id, image.recipe.model, image.recipe.model_hash) for image in results.images[:2]]
+    votes = [replace(ballot(n, ("a", "b"), "first"), first=pair[0], second=pair[1]) for n in range(2)]
+    path = tmp_path / "votes.zip"
+    write_bundle(path, results, "t", {}, pictures=True, votes=votes)
+    bundle = read_bundle(path)
+    assert bundle.votes == tuple(votes)
+    other = open_storage(tmp_path / "there")
+    for _ in range(2):
+        BundleImport(bundle, other, lambda: False, lambda event: None).run()
+        assert other.votes.votes() == votes
+    other.close()
+    strange = [replace(votes[0], second=Entrant("0" * 64, "a", "h"))]
+    write_bundle(path, results, "t", {}, pictures=True, votes=strange)
+    with pytest.raises(InvalidRequest, match="pictures that are not listed"):
+        read_bundle(path)

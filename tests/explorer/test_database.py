@@ -125,3 +125,25 @@ def test_opening_a_present_index_does_not_import_alembic(tmp_path: Path) -> None
     )
     for _ in range(2):
         subprocess.run([sys.executable, "-c", code], check=True, cwd=PROJECT)
+
+
+def test_pictures_of_an_older_index_get_their_difficulty(tmp_path: Path) -> None:
+    path = tmp_path / "explorer.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
+    names = ("id", "cell", "path", "model", "model_hash", "prompt", "prompt_id", "suite", "category")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(PROJECT / "explorer" / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        values = dict.fromkeys(names, "x") | {"size_bytes": 1, "seed": 1, "created": "2026"}
+        statement = sa.text(
+            f"INSERT INTO images ({', '.join(values)}, recipe) "
+            f'VALUES ({", ".join(f":{name}" for name in values)}, \'{{"difficulty": "hard"}}\')'
+        )
+        connection.execute(statement, values)
+    engine.dispose()
+    engine, aside = open_database(path)
+    assert aside is None
+    with reader(engine).connect() as connection:
+        assert connection.execute(sa.select(schema.images.c.difficulty)).scalar() == "hard"

@@ -11,7 +11,7 @@ def recipe(model: str = "m", seed: int = 0, steps: int = 10, side: int = 64, gui
     from pathlib import Path
 
     return replace(
-        _unknown_recipe(Path("x")),
+        _unknown_recipe(Path("x"), Path()),
         model=model,
         checkpoint_hash=model.partition("+")[0],
         seed=seed,

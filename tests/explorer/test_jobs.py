@@ -105,6 +105,13 @@ def test_fetching_goes_on_beside_drawing(make: Make) -> None:
     assert queue.take_token(fetch.id) is None
 
 
+def test_a_cancelled_job_leaves_no_token(make: Make) -> None:
+    queue = make()
+    job = queue.submit(DRAW, token=SecretStr("secret"))
+    queue.cancel(job.id)
+    assert queue.take_token(job.id) is None
+
+
 def test_cancel_pause_and_resume(make: Make) -> None:
     calls: list[str] = []
 

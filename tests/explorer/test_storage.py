@@ -9,8 +9,9 @@ import pytest
 from PIL import Image as Pillow
 
 from explorer.errors import DiskFull, InvalidRequest, StorageError
+from explorer.image_store import slug
 from explorer.requests import ImageQuery
-from explorer.storage import RunRecord, Storage, slug, sweep_temporary
+from explorer.storage import RunRecord, Storage, sweep_temporary
 from explorer.types import Recipe
 from explorer.whole_files import write_whole
 from metrics import CacheKey, Score

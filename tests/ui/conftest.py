@@ -4,11 +4,12 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
 from explorer import AnalyzeRequest, Explorer, GenerateRequest, Job, Run, Sampling, Settings
 
@@ -92,7 +93,15 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
     """Open the page as a new visitor; afterwards nothing was wrong and nothing left this machine."""
+    with visiting(browser, served) as open_page:
+        yield open_page
+
+
+@contextmanager
+def visiting(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
+    """As `visit`, for fixtures that keep a page longer than one test."""
     problems: list[str] = []
+    contexts: list[BrowserContext] = []
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type == "error" and not any(noise in message.text for noise in NOISE):
@@ -109,6 +118,7 @@ def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
     def open_page(width: int = 1440, height: int = 900, *, dark: bool = False, query: str = "") -> Page:
         scheme = "dark" if dark else "light"
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
         page = context.new_page()
         page.on("console", on_console)
         page.on("pageerror", on_error)
@@ -118,7 +128,7 @@ def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
         return page
 
     yield open_page
-    for context in browser.contexts:
+    for context in contexts:
         context.close()
     assert problems == []
 

@@ -20,7 +20,10 @@ ENDPOINTS = {
         *("negative", "prompts", "first_seed", "categories", "tier"),
         *("clip_skip", "long_prompts", "weighting", "settings", "trigger_words", "download"),
     ],
-    "/analyze": ["run", "metrics", "tier", "download"],
+    "/analyze": [
+        *("run", "metrics", "tier", "download"),
+        *("answerer", "most_requests", "most_dollars", "reference"),
+    ],
     "/job": ["job_id"],
     "/watch_job": ["job_id"],
     "/jobs": [],
@@ -35,10 +38,21 @@ ENDPOINTS = {
     "/submit_plan": ["plan"],
     "/look_up_model": ["source", "token"],
     "/fetch_model": ["source", "files", "name", "variant", "token"],
-    "/images": ["run", "model", "limit", "offset"],
+    "/images": [
+        *("run", "model", "limit", "offset", "search", "category", "difficulty", "seed", "sort", "metric"),
+        *("lowest", "highest", "favourite", "stars"),
+    ],
     "/scores": ["run"],
     "/leaderboard": ["run"],
     "/export": ["format", "run", "table"],
+    "/next_pair": ["voter", "models", "run", "category", "suite", "start_metric", "kind", "count"],
+    "/vote": ["pair", "choice", "vote_id", "voter"],
+    "/undo_vote": ["vote_id", "voter"],
+    "/ratings": ["run", "category", "models", "suite"],
+    "/metric_trust": ["run"],
+    "/voters": ["run"],
+    "/export_votes": [],
+    "/import_votes": ["votes"],
 }
 
 
@@ -153,6 +167,17 @@ def test_images_are_paged(client: Client, finished: Run) -> None:
         ("/generate", {"models": ["shapes-base"], "steps": 0}, "Steps must lie between"),
         ("/generate", {"models": ["/etc/passwd"]}, "by name"),
         ("/analyze", {"run": "nothing"}, "no run 'nothing'"),
+        (
+            "/analyze",
+            {"metrics": ["tifa"], "answerer": "gemini"},
+            "needs a key: give it on the page, or set EXPL",
+        ),
+        ("/analyze", {"metrics": ["tifa"], "answerer": "claude"}, "There is no answerer 'claude'"),
+        (
+            "/analyze",
+            {"metrics": ["batch_quality"], "reference": "/nowhere"},
+            "There is no reference set '/nowhere'",
+        ),
         ("/job", {"job_id": "nothing"}, "Unknown job 'nothing'"),
         ("/images", {"run": "nothing"}, "Unknown run 'nothing'"),
         ("/export", {"format": "xml"}, "Export as csv, json, parquet, html, bundle"),

@@ -11,8 +11,10 @@ from explorer.requests import ImageQuery, SettingsChoice
 from explorer.samplers import sampler_names
 from explorer.types import Tier
 from explorer.ui import forms
-from explorer.ui.gallery_tab import _build_pickers
+from explorer.ui.answerer_form import AnswererForm
+from explorer.ui.gallery_form import build_gallery_form
 from explorer.ui.generate_form import build_generate_form
+from explorer.ui.reference_form import ReferenceForm
 from explorer.ui.trigger_words import with_word
 
 
@@ -40,8 +42,11 @@ def test_generate_widgets_are_the_request_fields() -> None:
 
 
 def test_score_widgets_are_the_request_fields() -> None:
-    elsewhere_on_page, command_line_only = {"run"}, {"folder"}
-    assert names(forms.ScoreForm) == names(AnalyzeRequest) - elsewhere_on_page - command_line_only
+    elsewhere_on_page = {"run", "models", "folder"}
+    analyze_tab_only = {"reference", "answerer", "most_requests", "most_dollars"}
+    assert names(forms.ScoreForm) == names(AnalyzeRequest) - elsewhere_on_page - analyze_tab_only
+    assert {"most_requests", "most_dollars"} <= names(AnswererForm)
+    assert "reference" in names(ReferenceForm)
 
 
 def test_gallery_widgets_are_query_fields() -> None:
@@ -57,7 +62,7 @@ def test_choices_are_the_literals(
     assert [value for _, value in generate.settings.choices] == list(get_args(SettingsChoice))
     assert [value for _, value in score.tier.choices] == list(get_args(Tier))
     with gr.Blocks():
-        gallery = _build_pickers(explorer)
+        gallery = build_gallery_form(explorer)
     assert {value for _, value in gallery.sort.choices} == {"prompt", "newest", "score"}
 
 

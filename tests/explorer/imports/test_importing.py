@@ -432,3 +432,32 @@ def test_an_imported_run_is_scored_and_has_a_leaderboard(tmp_path: Path, setting
         assert explorer.recipe_text(image.id).splitlines()[1] == "Seed: 0, Size: 64x48, Model: early"
     finally:
         explorer.close()
+
+
+# the layout of folders, for pictures that may say nothing of themselves
+
+
+def test_a_picture_without_a_recipe_belongs_to_the_model_of_its_folder(
+    storage: Storage, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shoot"
+    said = "a red circle\nSteps: 4, Sampler: Euler a, CFG scale: 5, Seed: 7, Size: 64x48"
+    texts = {
+        "alpha/plain.png": {},
+        "alpha/deep/told.png": {"parameters": said},
+        "beta/named.png": {"parameters": f"{said}, Model: dream"},
+        "cover.png": {},
+    }
+    for name, inside in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        samples.png(folder / name, **inside)
+    request = ImportRequest(str(folder), layout="folders")
+    found = shown(request)
+    assert found.models == {"shoot": 1, "alpha": 2, "dream": 1}
+    assert found.prompts == 1
+    assert "Pictures that do not say their prompt: 2." in " ".join(found.notes)
+    run, _ = take(storage, request)
+    recipes = [image.recipe for image in storage.run_images(run)]
+    assert len({recipe.model_hash for recipe in recipes if recipe.model == "alpha"}) == 1
+    assert {(recipe.prompt, recipe.seed) for recipe in recipes} == {("", -1), ("a red circle", 7)}
+    assert take(storage, request)[0] == run, "the same again adds nothing"

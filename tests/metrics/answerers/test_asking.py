@@ -83,7 +83,7 @@ def test_another_answerer_has_a_column_of_its_own(samples: list[Sample], tmp_pat
     )
     of = {(e.metric, e.recipe.tier, e.recipe.backbone, e.cached) for e in other}
     assert of == {
-        ("soft_tifa", "my-model", "my-model", False),
+        ("soft_tifa", "local:my-model", "my-model", False),
         ("clip_score", "bundled", "bundled-clip", True),
     }
     assert {(e.recipe.tier, e.recipe.backbone) for e in own if e.metric == "soft_tifa"} == {

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +19,7 @@ from metrics.answerers.catalog import (
     answerer_id,
     answerer_kind,
     answerer_source,
+    counted_as,
     find_answerer,
     is_folder,
 )
@@ -66,6 +67,11 @@ def test_the_cards_are_those_of_the_sources(tier: Tier) -> None:
 def test_names(name: str, kind: str, found: str) -> None:
     assert answerer_kind(name) == kind
     assert answerer_id(name) == found
+
+
+@pytest.mark.parametrize("name", ["local:standard", "gemini", "openai:large"])
+def test_no_answerer_counts_as_a_tier(name: str) -> None:
+    assert counted_as(answerer_id(name)) not in get_args(Tier)
 
 
 @pytest.mark.parametrize("name", ["", "local", "local:", "openai", "openai: ", "claude:x", "qwen3-vl-4b"])
