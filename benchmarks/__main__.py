@@ -10,7 +10,10 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.answering import four_questions
+from benchmarks.arena import fewer_votes, next_pair
 from benchmarks.bundled import bundled_networks
+from benchmarks.gallery import gallery
 from benchmarks.loras import plan_of_eight, switching
 from benchmarks.measure import Comparison
 from benchmarks.overhead import drawing_overhead
@@ -27,6 +30,7 @@ COMPARISONS: dict[str, Callable[[], Comparison]] = {
     "rescan": rescan,
     "second-run": second_run,
     "planning": hundred_thousand,
+    "gallery": gallery,
     "bundled": bundled_networks,
     "lora-switch": switching,
     "lora-plan": plan_of_eight,
@@ -34,6 +38,9 @@ COMPARISONS: dict[str, Callable[[], Comparison]] = {
     "scoring-ms-ssim": ms_ssim_pairs,
     "scoring-shared": shared_network,
     "scoring-whole": whole_analysis,
+    "arena-votes": fewer_votes,
+    "arena-next": next_pair,
+    "vqa": four_questions,
 }
 
 ON_REQUEST: dict[str, Callable[[], Comparison]] = {

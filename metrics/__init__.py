@@ -6,7 +6,14 @@ Works alone on a folder of images; see `metrics.score`. Importing it loads no ne
 from metrics.answerers.answer_file import AnswerFile
 from metrics.answerers.base import AnswererSource
 from metrics.answerers.catalog import NAMED as NAMED_ANSWERERS
-from metrics.answerers.catalog import Whereabouts, answerer_id, answerer_kind, find_answerer, is_folder
+from metrics.answerers.catalog import (
+    Whereabouts,
+    answerer_id,
+    answerer_kind,
+    counted_as,
+    find_answerer,
+    is_folder,
+)
 from metrics.answerers.remote import RemoteSource
 from metrics.answerers.remote import Session as AnsweringSession
 from metrics.answerers.spending import Budget, Estimate, Price, Spending, estimate
@@ -132,6 +139,7 @@ __all__ = [
     "attention_structure",
     "blank_kind",
     "build_set",
+    "counted_as",
     "create_metric",
     "estimate",
     "find_answerer",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics.answerers.base import AnswererSource
+from metrics.answerers.catalog import counted_as
 from metrics.base import BackboneSource, Level, Metric, Sample, Tier
 from metrics.cache import CacheKey
 from metrics.errors import BadImage, MetricsError
@@ -130,7 +131,7 @@ def chosen_source(
     source = metric.source(tier, assets) if tier in metric.card.backbones else None
     if answerer is None or not isinstance(source, AnswererSource) or source == answerer:
         return source, tier
-    return answerer, answerer.card.id
+    return answerer, counted_as(answerer.card.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,6 +195,15 @@ def answerer_id(name: str) -> str:
     return Path(rest).expanduser().resolve().name if is_folder(rest) else rest.partition("@")[0]
 
 
+def counted_as(answerer: str) -> str:
+    """What the scores of a chosen answerer count as, in place of a tier; never the name of one.
+
+    Args:
+        answerer: Its id, as `answerer_id` gives it.
+    """
+    return answerer if ":" in answerer else f"local:{answerer}"
+
+
 def find_answerer(name: str, where: Whereabouts) -> AnswererSource:
     """The answerer of a name. Only a model of the Hub that is unknown here costs a look-up.
 
