@@ -8,6 +8,7 @@ from metrics.base import Metric, MetricCard
 from metrics.batch_quality import METRICS as BATCH_QUALITY
 from metrics.clip import METRICS as CLIP
 from metrics.deep_diversity import METRICS as DEEP_DIVERSITY
+from metrics.dino_text import METRICS as DINO_TEXT
 from metrics.dinov3 import METRICS as DINOV3
 from metrics.distribution import METRICS as DISTRIBUTION
 from metrics.errors import DuplicateMetric, UnknownMetric
@@ -45,6 +46,7 @@ class Registry:
             STRUCTURAL,
             DISTRIBUTION,
             DINOV3,
+            DINO_TEXT,
             DEEP_DIVERSITY,
             OBJECT_INTEGRITY,
             BATCH_QUALITY,

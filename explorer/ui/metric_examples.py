@@ -166,6 +166,16 @@ EXAMPLES: Mapping[str, Example] = {
         "says who "
         "differs from the others, not who is right.",
     ),
+    "semantic_text": Example(
+        by_hand=(
+            "Picture and prompt become 2,048 numbers of length 1 each; the value is the sum of their "
+            "products.",
+            "With two numbers in place of 2,048: prompt (0.6, 0.8). Picture A (0.8, 0.6): "
+            "0.6 x 0.8 + 0.8 x 0.6 = 0.96. Picture B (1.0, 0.0): 0.6 x 1.0 + 0.8 x 0.0 = 0.6.",
+        ),
+        lesson="Picture A is nearer to the words. Half of a picture's numbers tell of it as a whole, half "
+        "are the mean over its places.",
+    ),
     "deep_diversity": Example(
         (
             Case("Four copies", _COPIES, 0.0),

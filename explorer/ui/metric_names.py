@@ -10,6 +10,8 @@ _PREPARED = {
     r"clip-processor-pil-": "shorter side resized to 224 px (bicubic), centre square cut out",
     r"square-(?P<side>\d+)-": "resized to {side} x {side} px (bicubic, antialiased), whatever its shape",
     r"fit-(?P<side>\d+)-(?P<patch>\d+)-": "resized to {side} px with its shape kept, in steps of {patch} px",
+    r"dinotxt-(?P<resize>\d+)-(?P<side>\d+)-": "shorter side resized to {resize} px (bicubic), "
+    "centre square of {side} px cut out",
     r"answerer-": "the whole picture, resized as its question answerer was trained",
     r"detector-": "the whole picture, resized as its detector was trained",
     r"jpeg-(?P<side>\d+)-": "sent as a JPEG, its longer side {side} px at most",
