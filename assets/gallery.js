@@ -12,7 +12,7 @@
     const set = chosen[grid.id];
     for (const tile of tilesOf(grid)) {
       const on = set.has(tile.dataset.id);
-      tile.classList.toggle("x-chosen", on);
+      tile.classList.toggle("x-picked", on);
       tile.querySelector("input").checked = on;
     }
     const bar = grid.querySelector(".x-selection");

@@ -6,7 +6,7 @@ beside every score; here they are told before there is one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from PIL import Image as Pillow
@@ -138,11 +138,7 @@ def _mixed(recipes: Iterable[Recipe]) -> list[str]:
         for name, hashes in files.items()
         if len(hashes) > 1
     ]
-    told += [
-        f"{name} was drawn with several settings, which count as one model: {'; '.join(sorted(ways)[:3])}."
-        for name, ways in settings.items()
-        if len(ways) > 1
-    ]
+    told += _several(settings)
     every = sorted(set().union(*sizes.values())) if sizes else []
     if len(every) > 1:
         told.append(
@@ -153,3 +149,16 @@ def _mixed(recipes: Iterable[Recipe]) -> list[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def _several(settings: Mapping[str, set[str]]) -> list[str]:
+    """One line for all models that were drawn with the same several settings."""
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name, ways in settings.items():
+        if len(ways) > 1:
+            alike[tuple(sorted(ways))].append(name)
+    told = []
+    for several, names in alike.items():
+        who = f"{names[0]} was" if len(names) == 1 else f"{len(names)} models were"
+        told.append(f"{who} drawn with several settings, which count as one model: {'; '.join(several[:3])}.")
+    return told

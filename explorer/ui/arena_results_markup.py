@@ -127,7 +127,7 @@ def matrix(models: Sequence[str], wins: Floats) -> str:
     rest = len(models) - len(shown)
     more = notice(f"The best {MAX_MATRIX} are shown; {rest} more are in the export.") if rest else ""
     return (
-        f'<div class="x-wide" tabindex="0" role="group" aria-label="Table of wins"><table class="x-matrix">'
+        f'<div class="x-wide" tabindex="0" role="group" aria-label="Table of wins"><table class="x-wins">'
         f"<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}"
         '<p class="x-quiet x-small-print">The points of the row against the column, won : lost; '
         "a tie is half a point each.</p>"

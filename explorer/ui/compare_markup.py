@@ -92,9 +92,7 @@ def _choice(side: str, images: Sequence[Image], chosen: int) -> str:
         f"{' selected' if number == chosen else ''}>{escape(_name(image))}</option>"
         for number, image in enumerate(images)
     )
-    return (
-        f'<label class="x-choice"><b>{side}</b><select data-side="{side.lower()}">{options}</select></label>'
-    )
+    return f'<label class="x-side"><b>{side}</b><select data-side="{side.lower()}">{options}</select></label>'
 
 
 def _name(image: Image) -> str:
