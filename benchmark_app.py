@@ -29,7 +29,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    from explorer import cli_import, cli_queue, cli_reference
+    from explorer import cli_import, cli_questions, cli_queue, cli_reference
     from explorer.exports import FORMATS
     from explorer.reports import TABLES
     from explorer.requests import Sampling, SettingsChoice
@@ -124,6 +124,9 @@ def build_parser() -> argparse.ArgumentParser:
     reference = commands.add_parser("reference", help="make a folder of good pictures a set to compare with")
     cli_reference.add_arguments(reference)
 
+    questions = commands.add_parser("questions", help="have a language model write what to ask about a suite")
+    cli_questions.add_arguments(questions)
+
     for name in ("models", "suites", "metrics"):
         listing = commands.add_parser(name, help=f"list the {name}")
         listing.add_argument("--json", action="store_true")
@@ -156,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(options: argparse.Namespace) -> int:
-    from explorer import Explorer, cli, cli_import, cli_queue, cli_reference
+    from explorer import Explorer, cli, cli_import, cli_questions, cli_queue, cli_reference
 
     settings = _settings(options)
     if settings.offline:
@@ -183,6 +186,7 @@ def _dispatch(options: argparse.Namespace) -> int:
             "identify": cli.identify,
             "queue": cli_queue.queue,
             "reference": cli_reference.make_reference,
+            "questions": cli_questions.write_questions,
             "models": cli.list_models,
             "suites": cli.list_suites,
             "metrics": cli.list_metrics,

@@ -24,6 +24,7 @@ class SampleMaker:
         """One sample a picture; copies of a picture are one."""
         references: dict[tuple[str, str], tuple[Path, ...]] = {}
         suites: dict[str, dict[str, Prompt]] = {}
+        stored: dict[str, metrics.QuestionSet] = {}
         found = []
         for image in {image.id: image for image in images}.values():
             recipe = image.recipe
@@ -31,6 +32,10 @@ class SampleMaker:
             if prompt not in references:
                 references[prompt] = self.references.of(*prompt)
             entry = self._entry(recipe, suites)
+            if recipe.prompt not in stored:
+                stored[recipe.prompt] = self._stored(recipe.prompt)
+            own = entry.questions if entry else ()
+            asked = metrics.QuestionSet(own, "") if own else stored[recipe.prompt]
             found.append(
                 metrics.Sample(
                     key=image.id,
@@ -40,18 +45,20 @@ class SampleMaker:
                     model=recipe.model,
                     seed=recipe.seed,
                     references=references[prompt],
-                    questions=self._questions(recipe.prompt, entry),
+                    questions=asked.questions,
+                    questions_by=asked.origin,
                     scene=entry.scene if entry else None,
                 )
             )
         return found
 
-    def _questions(self, text: str, entry: Prompt | None) -> tuple[metrics.Question, ...]:
-        """What the suite asks, else what a language model wrote; empty: the metrics find questions."""
-        if entry and entry.questions:
-            return entry.questions
-        stored = self.questions.get(metrics.prompt_key(text)) if self.questions and text else None
-        return stored or ()
+    def _stored(self, text: str) -> metrics.QuestionSet:
+        """What a language model wrote, and which; empty: the metrics find questions."""
+        key = metrics.prompt_key(text)
+        questions = self.questions.get(key) if self.questions and text else None
+        if not self.questions or not questions:
+            return metrics.QuestionSet((), "")
+        return metrics.QuestionSet(questions, self.questions.writer(key))
 
     def _entry(self, recipe: Recipe, known: dict[str, dict[str, Prompt]]) -> Prompt | None:
         """The prompt in its suite as it is now; None where it is gone or its text has changed."""

@@ -33,9 +33,11 @@ from metrics.errors import (
     BadImage,
     DeviceUnavailable,
     DuplicateMetric,
+    Interrupted,
     MetricsError,
     MissingKey,
     MissingWeights,
+    NoReply,
     UnknownAnswerer,
     UnknownMetric,
 )
@@ -53,6 +55,7 @@ from metrics.images import PICTURE_SUFFIXES, blank_kind
 from metrics.object_integrity import AttentionStructure, attention_structure
 from metrics.preference import preference
 from metrics.question_sources import (
+    UNNAMED_WRITER,
     MemoryQuestions,
     QuestionSet,
     QuestionStore,
@@ -83,6 +86,7 @@ __all__ = [
     "REFERENCE_SUFFIX",
     "SCENE_RELATIONS",
     "SCENE_TASKS",
+    "UNNAMED_WRITER",
     "YES_NO",
     "AnswerFile",
     "AnswerMetric",
@@ -104,6 +108,7 @@ __all__ = [
     "FeatureCache",
     "FeatureKey",
     "FolderFeatures",
+    "Interrupted",
     "Level",
     "MemoryCache",
     "MemoryQuestions",
@@ -113,6 +118,7 @@ __all__ = [
     "MetricsError",
     "MissingKey",
     "MissingWeights",
+    "NoReply",
     "Price",
     "Progress",
     "Question",

@@ -151,6 +151,7 @@ class Sample:
         seed: The seed it was made with, when known.
         references: Pictures of what the prompt asks for, to compare with.
         questions: What to ask about it, as its suite says; empty: made from the prompt.
+        questions_by: The language model that wrote them; "": the suite's author.
         scene: What a detector must find, as its suite says; None: made from the prompt.
     """
 
@@ -162,6 +163,7 @@ class Sample:
     seed: int | None = None
     references: tuple[Path, ...] = ()
     questions: "tuple[Question, ...]" = ()
+    questions_by: str = ""
     scene: "Scene | None" = None
 
 

@@ -5,6 +5,7 @@ MetricsError
 ├── DuplicateMetric    two metrics claim one name
 ├── MissingWeights     the weights of a network are not on this computer
 ├── MissingKey         a service wants a key that is not there
+├── NoReply            a service was asked and gave no reply
 ├── UnknownAnswerer    no answerer has this name
 ├── DeviceUnavailable  the chosen device does not exist here
 └── BadImage           a file that gives no pixels
@@ -48,6 +49,19 @@ class MissingWeights(MetricsError):
 
 class MissingKey(MetricsError):
     """A service wants a key, and there is none, or none that may be sent."""
+
+
+class NoReply(MetricsError):
+    """A service was asked and gave no reply.
+
+    Attributes:
+        final: Whether everything else asked of it would end the same way.
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        """Say why."""
+        super().__init__(reason)
+        self.final = final
 
 
 class UnknownAnswerer(MetricsError):

@@ -8,21 +8,27 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from metrics.base import Sample
 from metrics.parsing import parse_questions, parse_scene
 from metrics.questions import Question, Scene
 
-Origin = Literal["suite", "language model", "parser"]
+UNNAMED_WRITER = "language model"
+"""What a set comes from whose file does not say which model wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
-    """The questions about a picture, and where they come from."""
+    """The questions about a picture, and where they come from.
+
+    Attributes:
+        questions: What to ask.
+        origin: "suite", "parser", or the language model that wrote them.
+    """
 
     questions: tuple[Question, ...]
-    origin: Origin
+    origin: str
 
 
 class QuestionStore(Protocol):
@@ -31,8 +37,11 @@ class QuestionStore(Protocol):
     def get(self, key: str) -> tuple[Question, ...] | None:
         """The set of a prompt; None where there is none."""
 
-    def put(self, key: str, questions: Sequence[Question]) -> None:
-        """Keep the set of a prompt."""
+    def writer(self, key: str) -> str:
+        """The model that wrote the set of a prompt."""
+
+    def put(self, key: str, questions: Sequence[Question], writer: str = UNNAMED_WRITER) -> None:
+        """Keep the set of a prompt, with the model that wrote it."""
 
 
 class MemoryQuestions:
@@ -41,14 +50,19 @@ class MemoryQuestions:
     def __init__(self, sets: Mapping[str, Sequence[Question]] | None = None) -> None:
         """Begin with some sets."""
         self._sets = {key: tuple(questions) for key, questions in (sets or {}).items()}
+        self._writers: dict[str, str] = {}
 
     def get(self, key: str) -> tuple[Question, ...] | None:
         """The set of a prompt; None where there is none."""
         return self._sets.get(key)
 
-    def put(self, key: str, questions: Sequence[Question]) -> None:
-        """Keep the set of a prompt."""
-        self._sets[key] = tuple(questions)
+    def writer(self, key: str) -> str:
+        """The model that wrote the set of a prompt."""
+        return self._writers.get(key, UNNAMED_WRITER)
+
+    def put(self, key: str, questions: Sequence[Question], writer: str = UNNAMED_WRITER) -> None:
+        """Keep the set of a prompt, with the model that wrote it."""
+        self._sets[key], self._writers[key] = tuple(questions), writer
 
 
 def prompt_key(prompt: str) -> str:
@@ -64,10 +78,11 @@ def questions_for(sample: Sample, store: QuestionStore | None = None) -> Questio
         store: Sets that a language model wrote; None: there are none.
     """
     if sample.questions:
-        return QuestionSet(tuple(sample.questions), "suite")
-    stored = store.get(prompt_key(sample.prompt)) if store is not None else None
-    if stored:
-        return QuestionSet(stored, "language model")
+        return QuestionSet(tuple(sample.questions), sample.questions_by or "suite")
+    key = prompt_key(sample.prompt)
+    stored = store.get(key) if store is not None else None
+    if store is not None and stored:
+        return QuestionSet(stored, store.writer(key))
     return QuestionSet(parse_questions(sample.prompt), "parser")
 
 

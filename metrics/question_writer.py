@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from metrics.errors import MetricsError
-from metrics.question_sources import QuestionStore, prompt_key
+from metrics.question_sources import UNNAMED_WRITER, QuestionStore, prompt_key
 from metrics.questions import SKILLS, YES_NO, Question, complaint
 
 MOST_QUESTIONS = 40
@@ -64,7 +64,11 @@ def writing_prompt(prompt: str) -> str:
 
 
 def write_questions(
-    prompt: str, say: Callable[[str], str], store: QuestionStore | None = None
+    prompt: str,
+    say: Callable[[str], str],
+    store: QuestionStore | None = None,
+    writer: str = UNNAMED_WRITER,
+    again: bool = False,
 ) -> tuple[Question, ...]:
     """The questions about a prompt: those in the store, else those a language model writes now.
 
@@ -72,16 +76,18 @@ def write_questions(
         prompt: What was drawn.
         say: The language model: text in, reply out. What it raises goes through.
         store: Where a set is looked up and kept; None: nowhere.
+        writer: Name of the language model, kept with the set.
+        again: Ask also where there is a set; the new one takes its place.
 
     Raises:
         BadReply: The reply is no set of questions; nothing is kept.
     """
-    known = store.get(prompt_key(prompt)) if store is not None else None
+    known = store.get(prompt_key(prompt)) if store is not None and not again else None
     if known:
         return known
     questions = read_reply(say(writing_prompt(prompt)))
     if store is not None:
-        store.put(prompt_key(prompt), questions)
+        store.put(prompt_key(prompt), questions, writer)
     return questions
 
 

@@ -38,11 +38,12 @@ LAYERS: list[set[str]] = [
     {"explorer.ui.app"},
     {f"explorer.ui.{name}_tab" for name in ("generate", "analyze", "gallery", "arena")}
     | {"explorer.ui.endpoints"},
-    {"explorer.cli", "explorer.cli_import", "explorer.cli_queue", "explorer.cli_reference"},
+    {"explorer.cli", "explorer.cli_import", "explorer.cli_queue", "explorer.cli_reference"}
+    | {"explorer.cli_questions"},
     {"explorer.api"},
     {"explorer.summaries", "explorer.engine", "explorer.arena"},
     {"explorer.jobs"},
-    {"explorer.worker", "explorer.generation", "explorer.analysis"},
+    {"explorer.worker", "explorer.generation", "explorer.analysis"} | {"explorer.question_writing"},
     {"explorer.exports", "explorer.bundle_import", "explorer.gallery"},
     {"explorer.compare"},
     {"explorer.lettering"},

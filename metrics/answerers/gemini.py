@@ -84,12 +84,21 @@ class _GenerateContent:
         Raises:
             ServiceError: There is no reply.
         """
+        protos = self._protos
+        blob = protos.Blob(mime_type="image/jpeg", data=picture)
+        return self._send([protos.Part(inline_data=blob), protos.Part(text=text)])
+
+    def say(self, text: str) -> Reply:
+        """Send a text alone.
+
+        Raises:
+            ServiceError: There is no reply.
+        """
+        return self._send([self._protos.Part(text=text)])
+
+    def _send(self, parts: list[Any]) -> Reply:
         protos, name = self._protos, self._source.card.id
         model = self._source.model
-        parts = [
-            protos.Part(inline_data=protos.Blob(mime_type="image/jpeg", data=picture)),
-            protos.Part(text=text),
-        ]
         request = protos.GenerateContentRequest(
             model=model if "/" in model else f"models/{model}",
             contents=[protos.Content(role="user", parts=parts)],

@@ -59,10 +59,20 @@ class _ChatCompletions:
         Raises:
             ServiceError: There is no reply.
         """
+        url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
+        return self._send([{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}])
+
+    def say(self, text: str) -> Reply:
+        """Send a text alone.
+
+        Raises:
+            ServiceError: There is no reply.
+        """
+        return self._send(text)  # not every local server takes a list of one text
+
+    def _send(self, content: str | list[dict[str, Any]]) -> Reply:
         import httpx
 
-        url = f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"
-        content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
         asked = {"model": self._source.model, "messages": [{"role": "user", "content": content}]}
         name = self._source.card.id
         try:

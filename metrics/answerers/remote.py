@@ -18,7 +18,7 @@ from metrics.answerers.service import Reply, Service, ServiceError
 from metrics.answerers.spending import Spending
 from metrics.answerers.wording import VERSION, read_reply, request_text
 from metrics.base import BackboneCard
-from metrics.errors import Interrupted, MissingKey
+from metrics.errors import Interrupted, MissingKey, NoReply
 from metrics.questions import Question
 
 if TYPE_CHECKING:
@@ -196,19 +196,41 @@ class RemoteAnswerer:
             self._session.answers.put_many({key: a.text for key, a in found.items() if a.text is not None})
         return [sent.answers[key] for key in keys]
 
+    def say(self, text: str) -> str:
+        """The reply to a text without a picture; never kept.
+
+        Raises:
+            NoReply: There is none; says why.
+            Interrupted: The session was told to stop.
+        """
+        return self._heard(lambda: self._service.say(text))
+
     def _ask(self, sent: Sent, questions: Sequence[Question]) -> list[Answer]:
+        text = request_text(questions)
         try:
-            reply = self._reply(sent.content, request_text(questions))
+            reply = self._heard(lambda: self._service.ask(sent.content, text))
+        except NoReply as error:
+            return [Answer(None, str(error))] * len(questions)
+        return read_reply(reply, questions)
+
+    def _heard(self, send: Callable[[], Reply]) -> str:
+        """What the service replied, without the key.
+
+        Raises:
+            NoReply: Nothing, or it would not.
+        """
+        try:
+            reply = self._reply(send)
         except ServiceError as error:
             reason = self._masked(str(error))
             if error.fatal:
                 self._closed = reason
-            return [Answer(None, reason)] * len(questions)
+            raise NoReply(reason, final=error.fatal) from None
         if reply.refusal is not None:
-            return [Answer(None, self._masked(reply.refusal))] * len(questions)
-        return read_reply(self._masked(reply.text), questions)
+            raise NoReply(self._masked(reply.refusal))
+        return self._masked(reply.text)
 
-    def _reply(self, picture: bytes, text: str) -> Reply:
+    def _reply(self, send: Callable[[], Reply]) -> Reply:
         """A reply, after several tries if need be.
 
         Raises:
@@ -221,7 +243,7 @@ class RemoteAnswerer:
             self._next = time.monotonic() + 60.0 / self._session.per_minute
             self._session.spending.requests += 1
             try:
-                reply = self._service.ask(picture, text)
+                reply = send()
             except ServiceError as error:
                 self._session.tell(self._session.spending)
                 asked = wait if error.wait is None else error.wait

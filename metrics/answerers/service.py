@@ -48,6 +48,13 @@ class Service(Protocol):
             ServiceError: There is no reply.
         """
 
+    def say(self, text: str) -> Reply:
+        """Send a text alone.
+
+        Raises:
+            ServiceError: There is no reply.
+        """
+
 
 def retry_after(value: str | None) -> float | None:
     """Seconds of a Retry-After header; None where it says none, or a date."""

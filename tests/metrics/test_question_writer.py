@@ -80,6 +80,18 @@ def test_a_prompt_is_asked_about_once() -> None:
     assert json.dumps("a red dog") in said[0]
 
 
+def test_a_set_is_written_anew_when_told_and_names_who_wrote_it(tmp_path: Any) -> None:
+    store, key = MemoryQuestions(), prompt_key("a red dog")
+    write_questions("a red dog", lambda _: json.dumps(GOOD), store, "poet:small")
+    sample = Sample("x", tmp_path, "a red dog")
+    assert questions_for(sample, store).origin == "poet:small"
+    write_questions("a red dog", lambda _: json.dumps(GOOD[:1]), store, "poet:large", again=True)
+    assert store.get(key) == (Question("q1", "Is there a dog?"),)
+    assert questions_for(sample, store).origin == "poet:large"
+    carried = Sample("x", tmp_path, "a red dog", questions=store.get(key) or (), questions_by="poet:large")
+    assert questions_for(carried).origin == "poet:large"
+
+
 def test_a_bad_reply_is_not_kept() -> None:
     store = MemoryQuestions()
     with pytest.raises(BadReply):

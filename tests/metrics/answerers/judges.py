@@ -117,17 +117,20 @@ def _lowered(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _of_google(path: str, headers: dict[str, str], body: Any) -> Heard:
-    picture, text = body["contents"][0]["parts"]
+    *pictures, text = body["contents"][0]["parts"]
+    picture = pictures[0]["inlineData"]["data"] if pictures else ""
     model = path.split("/models/")[1].split(":")[0]
-    return Heard(f"goog{path}", _lowered(headers), model, text["text"], picture["inlineData"]["data"])
+    return Heard(f"goog{path}", _lowered(headers), model, text["text"], picture)
 
 
 def _of_openai(path: str, headers: dict[str, str], body: Any) -> Heard:
     assert path == "/chat/completions"
-    picture, text = body["messages"][0]["content"]
-    return Heard(
-        path, _lowered(headers), body["model"], text["text"], picture["image_url"]["url"].partition(",")[2]
-    )
+    content = body["messages"][0]["content"]
+    if isinstance(content, str):
+        return Heard(path, _lowered(headers), body["model"], content, "")
+    picture, text = content
+    url = picture["image_url"]["url"]
+    return Heard(path, _lowered(headers), body["model"], text["text"], url.partition(",")[2])
 
 
 def _google_error(said: Said) -> Any:

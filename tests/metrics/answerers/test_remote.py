@@ -21,7 +21,7 @@ from metrics.answerers.gemini import DEFAULT_MODEL, GeminiSource
 from metrics.answerers.openai_compatible import OPENAI_URL, OpenAiSource
 from metrics.answerers.remote import SENT_PIXELS, RemoteAnswerer, RemoteSource, Session
 from metrics.answerers.spending import Budget, Price, Spending, estimate
-from metrics.errors import Interrupted
+from metrics.errors import Interrupted, NoReply
 from metrics.questions import Question
 from tests.metrics.answerers.judges import KEY, Judge, Said, judging
 
@@ -99,6 +99,21 @@ def test_a_small_picture_is_not_enlarged(place: Place) -> None:
     place.ask(picture(1))
     with Image.open(io.BytesIO(base64.b64decode(place.judge.heard[0].picture))) as sent:
         assert sent.size == (40, 30)
+
+
+def test_a_text_alone_goes_the_same_way(place: Place) -> None:
+    place.judge.plan = [Said(status=503, message="busy"), Said(f"hello, {KEY}"), Said(refusal="no")]
+    spending = Spending(Budget(requests=3))
+    answerer = place.source(spending=spending).load("cpu")
+    assert answerer.say("hi") == "hello, ***"
+    assert [(heard.text, heard.picture) for heard in place.judge.heard] == [("hi", "")] * 2
+    with pytest.raises(NoReply, match="would not answer") as refused:
+        answerer.say("hi")
+    with pytest.raises(NoReply, match="budget of 3 requests") as over:
+        answerer.say("hi")
+    assert (refused.value.final, over.value.final) == (False, True)
+    assert (spending.requests, spending.input_tokens) == (3, 2_000)
+    assert not place.file.exists()
 
 
 def test_metrics_that_ask_the_same_share_the_answers(place: Place) -> None:
